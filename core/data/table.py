@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,20 @@ from core.errors import DataError
 OBS_COLUMNS = ("cell_type", "sm_name", "sm_lincs_id", "SMILES", "control")
 TRAIN, PUBLIC_TEST, PRIVATE_TEST = "train", "public_test", "private_test"
 SPLITS = (TRAIN, PUBLIC_TEST, PRIVATE_TEST)
+
+
+def content_hash(obs: pd.DataFrame, genes: pd.Index, values: np.ndarray) -> str:
+    """SHA-256 over the pairs, the gene symbols and the float32 values ``(n_pairs, n_genes)``.
+
+    Values are read a block of rows at a time, so that a memory map is never loaded whole.
+    """
+    digest = hashlib.sha256()
+    digest.update(obs.to_csv(index=False, lineterminator="\n").encode())
+    digest.update("\n".join(map(str, genes)).encode())
+    digest.update(str(values.shape).encode())
+    for start in range(0, len(values), 256):
+        digest.update(np.ascontiguousarray(values[start : start + 256], dtype="<f4").tobytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
