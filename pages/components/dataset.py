@@ -6,49 +6,55 @@ from typing import Any
 
 import streamlit as st
 
+from core.data import list_datasets
 from core.settings import get_settings
 
-#: URL parameter and session key of the data set of each kind.
+#: URL parameter of the data set of each kind.
 KEYS = {"perturbation": "dataset", "cells": "cells"}
+
+
+def _memory(kind: str) -> str:
+    return f"{KEYS[kind]}-in-use"
 
 
 def ready(kind: str) -> list[Any]:
     """Prepared data sets of a kind, as ``core.data.list_datasets`` describes them."""
-    from core.data import list_datasets
-
     return [s for s in list_datasets(get_settings()) if s.kind == kind and s.ready]
 
 
 def in_use(kind: str = "perturbation") -> str | None:
     """The data set of this kind that the session works on, if it chose one."""
-    return st.session_state.get(f"{KEYS[kind]}-in-use")
+    return st.session_state.get(_memory(kind))
+
+
+def use(id: str, kind: str = "perturbation") -> None:
+    """Make ``id`` the session's data set of this kind, as a button may."""
+    st.session_state[_memory(kind)] = id
+    st.session_state.pop(KEYS[kind], None)
 
 
 def choose(kind: str) -> str | None:
     """Let the user choose a prepared data set of ``kind`` (``"perturbation"`` or ``"cells"``).
+
+    The choice is in the URL (``?dataset=op2-demo``) and is kept from page to page.
 
     Returns
     -------
     str or None
         Its id; None, after saying what to do, where none is prepared.
     """
-    sets = ready(kind)
-    if not sets:
+    key = KEYS[kind]
+    labels = {s.id: s.label for s in ready(kind)}
+    if not labels:
         st.info(
             "No data set of this kind is prepared yet: open the Data sets page and prepare one.",
             icon=":material/database:",
         )
         return None
-    labels = {s.id: f"{s.label} (simulated)" if s.simulated else s.label for s in sets}
-    ids = list(labels)
     remembered = in_use(kind)
-    chosen = st.selectbox(
-        "Data set",
-        ids,
-        index=ids.index(remembered) if remembered in ids else 0,
-        format_func=lambda id: labels.get(id, id),
-        key=KEYS[kind],
-        bind="query-params",
-    )
-    st.session_state[f"{KEYS[kind]}-in-use"] = chosen
+    if key not in st.session_state and key not in st.query_params and remembered in labels:
+        st.session_state[key] = remembered
+    # Ids rather than labels are the options, so that the URL is short and outlives a new label.
+    chosen = st.selectbox("Data set", list(labels), key=key, bind="query-params")
+    st.session_state[_memory(kind)] = chosen
     return chosen

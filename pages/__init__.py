@@ -1,0 +1,1 @@
+"""One file a panel: widgets and layout, no computation."""

@@ -1,0 +1,48 @@
+"""What the sidebar says on every page: data set, workspace, runs in progress, version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from core import __version__
+from core.runs import running
+from core.settings import get_settings
+from pages.components.dataset import in_use
+from pages.components.guard import guard
+from pages.components.text import plain
+
+#: Seconds between two looks at the runs in progress.
+REFRESH = 5
+
+
+def short_path(path: Path) -> str:
+    """A folder as people write it: with ``~`` for the home folder."""
+    try:
+        return f"~/{path.relative_to(Path.home())}"
+    except ValueError:
+        return str(path)
+
+
+@st.fragment(run_every=REFRESH)
+def _runs_in_progress() -> None:
+    with guard():
+        runs = running(get_settings())
+        if not runs:
+            st.caption(":material/bedtime: No run in progress")
+            return
+        st.caption(f":material/sync: {len(runs)} in progress")
+        for run in runs[:4]:
+            name = plain(getattr(run, "name", "") or getattr(run, "id", run))
+            fraction = float(getattr(run, "fraction", 0.0) or 0.0)
+            st.progress(min(max(fraction, 0.0), 1.0), text=name)
+
+
+def sidebar() -> None:
+    """Draw the sidebar; called once a rerun, after the page has chosen its data set."""
+    with st.sidebar:
+        st.caption(f":material/database: Data set: **{plain(in_use() or 'none chosen yet')}**")
+        _runs_in_progress()
+        st.caption(f":material/folder: {plain(short_path(get_settings().workspace))}")
+        st.caption(f"PerturbScope {__version__}")
