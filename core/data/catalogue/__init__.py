@@ -1,0 +1,1 @@
+"""The catalogue: one module a family of data sets, found by themselves."""
