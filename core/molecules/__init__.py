@@ -1,0 +1,1 @@
+"""One molecule's chemistry: text to structure, structure to drawings, properties and parts."""
