@@ -83,7 +83,7 @@ def scatter(
                 )
             )
     style(fig, palette, height=560)
-    fig.update_layout(legend={"y": 1, "yanchor": "top"}, showlegend=True)
+    fig.update_layout(legend={"y": 1, "yanchor": "top", "itemsizing": "constant"}, showlegend=True)
     fig.update_xaxes(title=axes[0], zeroline=False)
     fig.update_yaxes(title=axes[1], zeroline=False)
     return fig

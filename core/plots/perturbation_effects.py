@@ -29,22 +29,29 @@ def gene_effect(
     colours = palette.colours(cell_types)
     for name in cell_types:
         part = effect[effect["cell_type"] == name]
+        common = {
+            "y": part["value"].to_numpy(dtype=np.float32),
+            "name": f"{shorten(name)}<br>n = {len(part)}",
+            "pointpos": 0,
+            "jitter": 0.45,
+            "marker": {"size": 4.5, "color": colours[name], "opacity": 0.7},
+            "text": labels(part["sm_name"]),
+            "hovertemplate": "%{text}<br>%{y:.2f}<extra></extra>",
+            "hoveron": "points",
+        }
+        if len(part) < _VIOLIN_FROM:
+            hidden = {"line": {"width": 0}, "fillcolor": "rgba(0,0,0,0)"}
+            fig.add_trace(go.Box(boxpoints="all", **common, **hidden))
+            continue
         fig.add_trace(
             go.Violin(
-                y=part["value"].to_numpy(dtype=np.float32),
-                name=f"{shorten(name)}<br>n = {len(part)}",
                 points="all",
-                pointpos=0,
-                jitter=0.45,
-                width=0.85 if len(part) >= _VIOLIN_FROM else 0.001,
+                width=0.85,
                 spanmode="hard",
-                box={"visible": len(part) >= _VIOLIN_FROM, "width": 0.12},
+                box={"visible": True, "width": 0.12},
                 line={"color": colours[name], "width": 1.2},
                 fillcolor=_translucent(colours[name], 0.18),
-                marker={"size": 4.5, "color": colours[name], "opacity": 0.7},
-                text=labels(part["sm_name"]),
-                hovertemplate="%{text}<br>%{y:.2f}<extra></extra>",
-                hoveron="points",
+                **common,
             )
         )
     style(fig, palette, height=440)
@@ -100,26 +107,47 @@ def strength_specificity(
                 ),
             )
         )
-    score = np.minimum(height, np.abs(specificity)) * np.sign(specificity)
-    order = np.argsort(score, kind="stable")
-    named = np.unique(np.concatenate([order[:n_labels], order[len(order) - n_labels :]]))
-    named = named[score[named] != 0]
-    for i in named:
+    for i in _named(specificity, height, n_labels):
+        side = 1 if specificity[i] > 0 else -1
         fig.add_annotation(
             x=float(specificity[i]),
             y=float(height[i]),
             text=str(genes[i]),
             showarrow=False,
-            yshift=9,
-            xshift=6 if specificity[i] > 0 else -6,
-            xanchor="left" if specificity[i] > 0 else "right",
+            xshift=5 * side,
+            xanchor="left" if side > 0 else "right",
             font={"size": 10},
         )
     style(fig, palette, height=480)
-    fig.update_layout(legend={"orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0})
+    fig.update_layout(
+        legend={
+            "orientation": "h",
+            "y": 1.01,
+            "yanchor": "bottom",
+            "x": 0,
+            "itemsizing": "constant",
+        }
+    )
     fig.update_xaxes(title="specificity: robust SDs from the gene's median over other compounds")
     fig.update_yaxes(title=f"strength: |{label(target)}|", rangemode="tozero")
     return fig
+
+
+def _named(x: np.ndarray, y: np.ndarray, n: int) -> list[int]:
+    """Up to ``n`` points on each side that are far out and high, with room for their names."""
+    room = 0.035 * float(np.ptp(y) or 1.0)
+    named: list[int] = []
+    for side in (-1, 1):
+        mine = np.flatnonzero(np.sign(x) == side)
+        order = mine[np.argsort(-np.minimum(y[mine], np.abs(x[mine])), kind="stable")]
+        taken: list[int] = []
+        for i in order[: 20 * n]:
+            if len(taken) == n:
+                break
+            if all(abs(y[i] - y[j]) >= room for j in taken):
+                taken.append(int(i))
+        named += taken
+    return named
 
 
 def correlation(

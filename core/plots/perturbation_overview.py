@@ -283,6 +283,8 @@ def row_norms(norms: pd.DataFrame, *, palette: Palette = LIGHT) -> go.Figure:
     fig.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
     fig.update_xaxes(title="root mean square over genes (log scale)", type="log", col=1, row=1)
     fig.update_yaxes(
+        zeroline=False,
+        autorange="reversed",
         tickmode="array",
         tickvals=list(position.values()),
         ticktext=[shorten(name) for name in cell_types],

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
-from core.data import list_datasets
+from core.data import DataSetStatus, PerturbationTable, list_datasets, load_perturbation
 from core.settings import get_settings
 
 #: URL parameter of the data set of each kind.
@@ -17,7 +15,7 @@ def _memory(kind: str) -> str:
     return f"{KEYS[kind]}-in-use"
 
 
-def ready(kind: str) -> list[Any]:
+def ready(kind: str) -> list[DataSetStatus]:
     """Prepared data sets of a kind, as ``core.data.list_datasets`` describes them."""
     return [s for s in list_datasets(get_settings()) if s.kind == kind and s.ready]
 
@@ -58,3 +56,17 @@ def choose(kind: str) -> str | None:
     chosen = st.selectbox("Data set", list(labels), key=key, bind="query-params")
     st.session_state[_memory(kind)] = chosen
     return chosen
+
+
+@st.cache_resource(max_entries=4, show_spinner="Opening the data set …")
+def _table(id: str, content_hash: str | None) -> PerturbationTable:
+    return load_perturbation(id, get_settings())
+
+
+def table(id: str) -> PerturbationTable:
+    """The perturbation table ``id``: opened once for all sessions, so read it only.
+
+    Opened anew where its content has changed since.
+    """
+    hashes = {s.id: s.content_hash for s in ready("perturbation")}
+    return _table(id, hashes.get(id))

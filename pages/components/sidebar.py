@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from core import __version__
-from core.runs import running
+from core import runs as core_runs
 from core.settings import get_settings
 from pages.components.dataset import in_use
 from pages.components.guard import guard
@@ -28,15 +28,13 @@ def short_path(path: Path) -> str:
 @st.fragment(run_every=REFRESH)
 def _runs_in_progress() -> None:
     with guard():
-        runs = running(get_settings())
+        runs = core_runs.running(get_settings())
         if not runs:
             st.caption(":material/bedtime: No run in progress")
             return
         st.caption(f":material/sync: {len(runs)} in progress")
         for run in runs[:4]:
-            name = plain(getattr(run, "name", "") or getattr(run, "id", run))
-            fraction = float(getattr(run, "fraction", 0.0) or 0.0)
-            st.progress(min(max(fraction, 0.0), 1.0), text=name)
+            st.progress(run.progress.fraction, text=plain(run.name or run.id))
 
 
 def sidebar() -> None:
