@@ -1,5 +1,7 @@
 """The data room: named data sets, fetching, reading, validation, import, simulation."""
 
+from core.data.importing import ImportReport, import_file
+from core.data.readers.competition import read_competition_table, write_competition_parquet
 from core.data.registry import DATASETS, DataSet
 from core.data.table import PerturbationTable
 from core.data.workspace import (
@@ -17,12 +19,16 @@ __all__ = [
     "DATASETS",
     "DataSet",
     "DataSetStatus",
+    "ImportReport",
     "PerturbationTable",
     "get_dataset",
+    "import_file",
     "list_datasets",
     "load_cells",
     "load_perturbation",
     "prepare",
+    "read_competition_table",
     "remove",
     "save_perturbation",
+    "write_competition_parquet",
 ]

@@ -99,8 +99,8 @@ class DataSet:
         ``"perturbation"`` (a table of pairs × genes) or ``"cells"`` (an AnnData).
     shape
         For people: ``"869 pairs × 18,211 genes"``.
-    size_mb
-        Size of the download; 0 where nothing is downloaded.
+    size_mb, size_estimated
+        Size of the download, 0 where nothing is downloaded; whether it is our estimate.
     expected
         Published facts held against what was read: ``n_rows``, ``n_vars``, ``obs`` (columns).
         A difference is reported, not refused: public files do change.
@@ -123,6 +123,7 @@ class DataSet:
     simulated: bool = False
     expected: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    size_estimated: bool = False
 
 
 DATASETS: Registry[DataSet] = Registry("data set", package="core.data.catalogue")

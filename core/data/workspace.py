@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.data import store
-from core.data.registry import CELLS, DATASETS, PERTURBATION, DataSet
+from core.data.registry import CELLS, DATASETS, KINDS, PERTURBATION, DataSet
 from core.data.table import PerturbationTable
 from core.errors import DataError
 from core.progress import OnProgress, silent
@@ -70,10 +70,15 @@ def _registered(dataset: DataSet, meta: dict[str, Any] | None) -> DataSetStatus:
         citation=dataset.citation,
         source=dataset.provider.source,
         homepage=dataset.homepage,
-        note=dataset.note,
+        note=_note(dataset),
         help=dataset.help,
         **_measured(prepared),
     )
+
+
+def _note(dataset: DataSet) -> str:
+    estimated = "The size of the download is an estimate." if dataset.size_estimated else ""
+    return f"{dataset.note} {estimated}".strip()
 
 
 def _shape(meta: dict[str, Any]) -> str:
@@ -106,10 +111,11 @@ def _unregistered(id: str, meta: dict[str, Any]) -> DataSetStatus:
 
 
 def list_datasets(settings: Settings | None = None) -> list[DataSetStatus]:
-    """Every registered data set in the catalogue's order, then the imported ones by id."""
+    """Every registered data set, perturbation tables first, then the imported ones by id."""
     settings = settings or get_settings()
     metas = store.stored(settings)
     rows = [_registered(entry.value, metas.pop(entry.name, None)) for entry in DATASETS]
+    rows.sort(key=lambda status: KINDS.index(status.kind))
     return rows + [_unregistered(id, meta) for id, meta in metas.items()]
 
 
@@ -135,7 +141,7 @@ def unknown(id: str, settings: Settings) -> DataError:
     import difflib
 
     known = [*DATASETS.names(), *store.stored(settings)]
-    near = difflib.get_close_matches(id, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(id, known, n=1, cutoff=0.6)
     hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}."
     return DataError(f"There is no data set called '{id}'; {hint}")
 

@@ -1,0 +1,267 @@
+"""Checks of cells: counts, names, identifiers, organism; and their content hash."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from core.data.faults import InvalidTableError, count, listing
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+HUMAN, MOUSE, UNKNOWN = "human", "mouse", "unknown"
+ENSEMBL = re.compile(r"ENS([A-Z]{3,4})?G\d{11}(\.\d+)?")
+#: Columns of ``var`` that hold symbols where the names are Ensembl ids.
+SYMBOL_COLUMNS = (
+    "gene_symbols",
+    "gene_symbol",
+    "gene_name",
+    "gene_names",
+    "feature_name",
+    "symbol",
+    "gene_short_name",
+)
+MOST = 0.5
+#: Matrices denser than this stay dense.
+SPARSE_BELOW = 0.5
+
+
+@dataclass
+class ValidatedCells:
+    """Cells that hold what they must, and what was understood on the way.
+
+    Attributes
+    ----------
+    cells
+        ``X`` is ``(n_cells, n_genes)``, raw counts where the file has them.
+    values
+        ``"counts"``, ``"non-negative values"`` or ``"scaled values"``.
+    identifiers
+        ``"symbols"`` or ``"Ensembl ids"``.
+    """
+
+    cells: AnnData
+    organism: str
+    values: str
+    identifiers: str
+    understood: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def validate_cells(cells: AnnData, organism: str | None = None) -> ValidatedCells:
+    """Check cells and tidy their names and types, saying whatever was changed.
+
+    Raises
+    ------
+    InvalidTableError
+        No cells, no genes, no ``X``, missing or infinite values, a layer named ``counts`` that
+        holds no counts, nothing but zeros.
+    """
+    understood: list[str] = []
+    warnings: list[str] = []
+    if cells.n_obs == 0 or cells.n_vars == 0:
+        what = "cells" if cells.n_obs == 0 else "genes"
+        raise InvalidTableError([f"The file holds no {what} ({cells.n_obs} × {cells.n_vars})."])
+    if cells.isbacked:
+        cells = cells.to_memory()
+    _matrix(cells, understood)
+    _layers(cells)
+    values = _kind_of_values(cells, understood, warnings)
+    identifiers = _identifiers(cells, understood)
+    guess = guess_organism(cells.var_names, cells.var)
+    if organism is None:
+        organism = guess
+        understood.append(
+            f"The organism was taken as {guess}, from how genes are named."
+            if guess != UNKNOWN
+            else "The organism cannot be told from how genes are named."
+        )
+    elif guess not in (UNKNOWN, organism.lower()):
+        warnings.append(f"Genes are named as in {guess}, but the organism was given as {organism}.")
+    _unique(cells, warnings)
+    _tidy_obs(cells, understood)
+    return ValidatedCells(cells, organism, values, identifiers, understood, warnings)
+
+
+def _matrix(cells: AnnData, understood: list[str]) -> None:
+    """Give ``X`` the counts or, failing them, what the file has, as float32, CSR if sparse."""
+    layers = cells.layers
+    if cells.X is None:
+        if "counts" not in layers:
+            names = listing([f"'{name}'" for name in layers]) or "none"
+            raise InvalidTableError([f"The file has no X and no layer 'counts' (layers: {names})."])
+        cells.X = layers["counts"].copy()
+        understood.append("X is missing: the layer 'counts' was taken in its place.")
+    matrix: Any = cells.X
+    if sparse.issparse(matrix):
+        matrix = sparse.csr_matrix(matrix)
+    else:
+        matrix = np.asarray(matrix)
+        if matrix.dtype.kind not in "fiub":
+            raise InvalidTableError([f"X holds {matrix.dtype} values, not numbers."])
+        if np.count_nonzero(matrix) < SPARSE_BELOW * matrix.size:
+            matrix = sparse.csr_matrix(matrix)
+    cells.X = matrix.astype(np.float32)
+
+
+def _entries(matrix: Any) -> np.ndarray:
+    return matrix.data if sparse.issparse(matrix) else np.asarray(matrix).reshape(-1)
+
+
+def _first(matrix: Any, bad: np.ndarray) -> tuple[int, int]:
+    """Row and column of the first entry for which ``bad`` holds."""
+    at = int(np.flatnonzero(bad)[0])
+    if not sparse.issparse(matrix):
+        return divmod(at, matrix.shape[1])
+    return int(np.searchsorted(matrix.indptr, at, side="right") - 1), int(matrix.indices[at])
+
+
+def _where(cells: AnnData, matrix: Any, bad: np.ndarray) -> str:
+    row, column = _first(matrix, bad)
+    total = count(int(bad.sum()), "such value")
+    return f"cell '{cells.obs_names[row]}', gene '{cells.var_names[column]}'; {total} in all"
+
+
+def _layers(cells: AnnData) -> None:
+    """A layer that calls itself counts must hold counts."""
+    if "counts" not in cells.layers:
+        return
+    layer: Any = cells.layers["counts"]
+    layer = sparse.csr_matrix(layer) if sparse.issparse(layer) else np.asarray(layer)
+    entries = _entries(layer)
+    for bad, says in (
+        (~np.isfinite(entries), "a missing or infinite value"),
+        (entries < 0, "a negative value"),
+        (entries != np.round(entries), "a value that is no whole number"),
+    ):
+        if bad.any():
+            raise InvalidTableError(
+                [f"The layer 'counts' holds {says} ({_where(cells, layer, bad)})."]
+            )
+
+
+def _kind_of_values(cells: AnnData, understood: list[str], warnings: list[str]) -> str:
+    entries = _entries(cells.X)
+    bad = ~np.isfinite(entries)
+    if bad.any():
+        raise InvalidTableError(
+            [f"X holds a missing or infinite value ({_where(cells, cells.X, bad)})."]
+        )
+    if not entries.any():
+        raise InvalidTableError(["X holds nothing but zeros."])
+    negative = entries < 0
+    if negative.any():
+        warnings.append(
+            f"X holds negative values ({_where(cells, cells.X, negative)}), so it is scaled and "
+            "not counts: methods that need counts cannot use it."
+        )
+        return "scaled values"
+    if (entries == np.round(entries)).all():
+        top = f"{int(entries.max()):,}"
+        understood.append(f"X holds raw counts (whole numbers from 0 to {top}).")
+        return "counts"
+    fractional = entries != np.round(entries)
+    warnings.append(
+        f"X holds values that are no whole numbers ({_where(cells, cells.X, fractional)}), so it "
+        "is normalised or estimated and not raw counts."
+    )
+    return "non-negative values"
+
+
+def _identifiers(cells: AnnData, understood: list[str]) -> str:
+    names = cells.var_names.astype(str)
+    share = np.mean([bool(ENSEMBL.fullmatch(name)) for name in names])
+    if share < MOST:
+        return "symbols"
+    column = next((name for name in SYMBOL_COLUMNS if name in cells.var), None)
+    if column is None:
+        understood.append("Genes are named by Ensembl ids, and the file has no symbols for them.")
+        return "Ensembl ids"
+    symbols = cells.var[column].astype(object)
+    symbols = symbols.where(symbols.notna() & (symbols.astype(str) != ""), names)
+    cells.var["gene_ids"] = names.to_numpy()
+    cells.var_names = pd.Index(symbols.astype(str).to_numpy())
+    understood.append(
+        f"Genes are named by the symbols of var['{column}']; their Ensembl ids are kept in "
+        "var['gene_ids']."
+    )
+    return "symbols"
+
+
+def guess_organism(names: pd.Index, var: pd.DataFrame | None = None) -> str:
+    """Human or mouse, from Ensembl prefixes or from how symbols are written.
+
+    Human symbols are upper case (``INS``), mouse symbols are title case (``Ins1``).
+    """
+    ids = list(map(str, names))
+    if var is not None and "gene_ids" in var:
+        ids = list(var["gene_ids"].astype(str))
+    matches = [match for name in ids if (match := ENSEMBL.fullmatch(name))]
+    if len(matches) > MOST * len(ids):
+        prefixes = pd.Series([match.group(1) or "" for match in matches]).value_counts()
+        return {"": HUMAN, "MUS": MOUSE}.get(str(prefixes.index[0]), UNKNOWN)
+    words = [name for name in map(str, names) if re.match(r"[A-Za-z]{2}", name)]
+    if not words:
+        return UNKNOWN
+    upper = np.mean([word == word.upper() for word in words])
+    title = np.mean([word[0].isupper() and word[1].islower() for word in words])
+    if upper > 0.7:
+        return HUMAN
+    return MOUSE if title > 0.7 else UNKNOWN
+
+
+def _unique(cells: AnnData, warnings: list[str]) -> None:
+    cells.obs_names = cells.obs_names.astype(str)
+    cells.var_names = cells.var_names.astype(str)
+    for names, what, make in (
+        (cells.var_names, "gene name", cells.var_names_make_unique),
+        (cells.obs_names, "cell name", cells.obs_names_make_unique),
+    ):
+        again = names[names.duplicated()].unique()
+        if len(again):
+            make()
+            warnings.append(
+                f"{count(len(again), what)} stood more than once and "
+                f"{'was' if len(again) == 1 else 'were'} made unique with -1, -2 …: "
+                f"{listing(list(again))}."
+            )
+
+
+def _tidy_obs(cells: AnnData, understood: list[str]) -> None:
+    """Text columns become categories, so that any mixture of types can be stored."""
+    for frame in (cells.obs, cells.var):
+        for name in frame.columns:
+            if frame[name].dtype == object:
+                text = frame[name].where(frame[name].notna(), None)
+                text = text.map(lambda value: None if value is None else str(value))
+                frame[name] = pd.Categorical(text) if frame is cells.obs else text.fillna("")
+    cells.obs_names.name = cells.var_names.name = None
+    if len(cells.obs.columns):
+        described = [
+            f"'{name}' ({count(cells.obs[name].nunique(), 'value')})" for name in cells.obs.columns
+        ]
+        understood.append(f"Cells are described by {listing(described, most=12)}.")
+
+
+def cells_hash(cells: AnnData) -> str:
+    """SHA-256 over names, descriptions and values: the key of every cache."""
+    digest = hashlib.sha256()
+    for names in (cells.obs_names, cells.var_names):
+        digest.update("\n".join(map(str, names)).encode())
+        digest.update(b"\0")
+    digest.update(cells.obs.to_csv(index=False, lineterminator="\n").encode())
+    matrix: Any = cells.X
+    parts = [matrix.indptr, matrix.indices, matrix.data] if sparse.issparse(matrix) else [matrix]
+    for part in parts:
+        dtype = "<f4" if part.dtype.kind == "f" else "<i8"
+        flat = np.ascontiguousarray(part).reshape(-1)
+        for start in range(0, len(flat), 2**22):
+            digest.update(flat[start : start + 2**22].astype(dtype).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Providers: where the files of a data set come from."""

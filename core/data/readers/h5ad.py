@@ -1,0 +1,127 @@
+"""Cells from h5ad files, and from tables of cells × genes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from core.data.columns import DESCRIPTIVE, INDEX_COLUMN, normalise, numbers
+from core.data.faults import count
+from core.data.readers.competition import open_h5
+from core.errors import DataError
+from core.progress import OnProgress
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def read_h5ad(path: Path) -> AnnData:
+    """Read an h5ad file, or say in one sentence why not.
+
+    Raises
+    ------
+    DataError
+        Where the file is missing, empty, cut short, no HDF5 or no AnnData.
+    """
+    import anndata
+
+    with open_h5(path) as file:
+        missing = [part for part in ("obs", "var") if part not in file]
+    if missing:
+        raise DataError(
+            f"The file {path.name} is HDF5 but no h5ad: it has no {' and no '.join(missing)}."
+        )
+    try:
+        return anndata.read_h5ad(path)
+    except Exception as error:  # anndata wraps whatever h5py met, in no one class
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataError(f"The h5ad file {path.name} cannot be read: {first}.") from error
+
+
+def read_cells(files: Mapping[str, Path], on_progress: OnProgress) -> AnnData:
+    """The one h5ad file of a data set, as it is."""
+    (path,) = files.values()
+    on_progress(0, 0, f"Reading {path.name}")
+    return read_h5ad(path)
+
+
+def read_baron_packed(files: Mapping[str, Path], on_progress: OnProgress) -> AnnData:
+    """Baron islets as packed in ``came``: raw counts, ``obs`` donor, cell_type1 and library.
+
+    Adds the names that other studies use: ``cell_type`` and ``batch`` (the donor).
+    """
+    cells = read_cells(files, on_progress)
+    for column in ("donor", "cell_type1"):
+        if column not in cells.obs:
+            raise DataError(f"The packed islets have no obs column '{column}'.")
+    cells.obs["cell_type"] = cells.obs["cell_type1"]
+    cells.obs["batch"] = cells.obs["donor"]
+    return cells
+
+
+def read_pbmc68k(files: Mapping[str, Path], on_progress: OnProgress) -> AnnData:
+    """Scanpy's reduced PBMC 68k: log-normalised values (``raw``) become ``X``.
+
+    The file's own ``X`` is scaled (centred, unit variance); it is kept as layer ``scaled``.
+    """
+    cells = read_cells(files, on_progress)
+    if cells.raw is not None and list(cells.raw.var_names) == list(cells.var_names):
+        cells.layers["scaled"] = np.asarray(cells.X, dtype=np.float32)
+        cells.X = sparse.csr_matrix(cells.raw.X, dtype=np.float32)
+        cells.raw = None
+    if "bulk_labels" in cells.obs:
+        cells.obs["cell_type"] = cells.obs["bulk_labels"]
+    return cells
+
+
+def cells_from_frame(frame: pd.DataFrame) -> AnnData:
+    """Cells × genes from a table: text columns describe cells, numeric columns are genes.
+
+    The first column names the cells if it is text without repeats.
+    """
+    import anndata
+
+    if frame.empty:
+        raise DataError("The table has a header but no rows.")
+    frame = frame.copy()
+    columns = [str(name) for name in frame.columns]
+    names = pd.Index([f"cell{i + 1}" for i in range(len(frame))])
+    first = frame.iloc[:, 0]
+    skip = set()
+    if not pd.api.types.is_numeric_dtype(first.dtype) and not first.duplicated().any():
+        names, skip = pd.Index(first.astype(str)), {0}
+    genes, described = [], {}
+    for position, name in enumerate(columns):
+        series = frame.iloc[:, position]
+        if position in skip or INDEX_COLUMN.fullmatch(name):
+            continue
+        numeric = pd.api.types.is_numeric_dtype(series.dtype)
+        if numeric and normalise(name) not in DESCRIPTIVE:
+            genes.append(position)
+        elif not numeric and numbers(series.dropna()).notna().mean() > 0.5:
+            i = int(np.flatnonzero(numbers(series).isna())[0])
+            raise DataError(
+                f"The gene '{name}' is '{series.iloc[i]}' in row {i + 1:,} ({names[i]}), which is "
+                "not a number."
+            )
+        else:
+            described[name] = series.to_numpy()
+    if not genes:
+        raise DataError("The table has no numeric columns, so it holds no genes.")
+    values = frame.iloc[:, genes].to_numpy(dtype=np.float32)
+    if np.isnan(values).any():
+        i, j = np.argwhere(np.isnan(values))[0]
+        raise DataError(
+            f"The gene '{columns[genes[j]]}' has no value in row {i + 1:,} ({names[i]}); "
+            f"{count(int(np.isnan(values).sum()), 'such value')} in all."
+        )
+    return anndata.AnnData(
+        X=sparse.csr_matrix(values),
+        obs=pd.DataFrame(described, index=names),
+        var=pd.DataFrame(index=pd.Index([columns[i] for i in genes])),
+    )
