@@ -46,6 +46,7 @@ st.set_page_config(
 )
 st.logo(str(ASSETS / "logo.svg"), size="large", icon_image=str(ASSETS / "icon.svg"))
 page = st.navigation(menu())
+name_dataset = sidebar()
 with guard():
     page.run()
-sidebar()
+name_dataset()

@@ -9,30 +9,43 @@ from typing import Any
 
 import streamlit as st
 
-from core.data import list_datasets
+from core.data.faults import InvalidTableError
+from core.data.importing import ImportReport, import_file
 from core.settings import get_settings
 from pages.components.guard import guard
 from pages.components.progress import reporting
 from pages.components.text import plain
 
-SUFFIXES = ("parquet", "csv", "tsv", "h5ad", "gz")
+SUFFIXES = ("parquet", "pq", "csv", "tsv", "txt", "gz", "h5ad", "rdata", "rda", "rds")
+KINDS = {
+    None: "tell from its columns",
+    "perturbation": "a perturbation table",
+    "cells": "cells",
+}
+TARGETS = ("signed −log10 p", "log2 fold change", "z-score")
 _REPORT = "import-report"
+_MOST_FAULTS = 50
 
 
 def suggested_id(file_name: str) -> str:
     """An id made of a file's name: ``My Table.csv.gz`` → ``my-table``."""
     stem = file_name.split(".")[0].lower()
-    return re.sub(r"[^a-z0-9_-]+", "-", stem).strip("-_")[:64] or "my-data"
+    return re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:50] or "my-data"
+
+
+def safe_name(file_name: str) -> str:
+    """A stranger's file name as one that cannot leave its folder: letters, digits, ``._-``."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", Path(file_name).name).lstrip(".")[-100:] or "upload"
 
 
 def panel() -> None:
     """The uploader, the words about the data, and the report of the last import."""
     settings = get_settings()
     st.markdown(
-        "A **perturbation table** (parquet, CSV, TSV, h5ad) needs the columns `cell_type`, "
-        "`sm_name` and `SMILES` (common other names are understood), then one column a gene. "
-        "**Cells** come as h5ad. The file is checked before anything is kept, and stays on this "
-        "machine."
+        "A **perturbation table** (parquet, CSV, TSV, h5ad) has one row a pair: `cell_type`, "
+        "`sm_name` and `SMILES` (other common names are understood), then one column a gene. "
+        "**Cells** come as h5ad, or as the `.RData` of PanglaoDB. Nothing is kept before the "
+        "whole file has been checked."
     )
     upload = st.file_uploader(
         "File", type=list(SUFFIXES), max_upload_size=settings.upload_limit_mb, key="upload"
@@ -45,44 +58,71 @@ def panel() -> None:
 
 
 def _form(upload: Any) -> None:
-    default = suggested_id(upload.name)
-    taken = {s.id for s in list_datasets(get_settings())}
     with st.form("import-form"):
-        left, middle, right = st.columns(3)
-        id = left.text_input("Id", default, help="Lower-case letters, digits, - and _.")
-        label = middle.text_input("Label", upload.name)
-        kind = right.selectbox(
-            "What it holds",
-            ["perturbation", "cells"],
-            format_func={"perturbation": "a perturbation table", "cells": "cells"}.__getitem__,
+        left, right = st.columns(2)
+        options = {
+            "id": left.text_input(
+                "Id",
+                suggested_id(upload.name),
+                help="Its name in addresses and on the command line: lower-case letters, digits, "
+                "- and _.",
+            ),
+            "label": right.text_input("Label", upload.name),
+            "kind": left.selectbox("What it holds", list(KINDS), format_func=KINDS.__getitem__),
+            "organism": right.text_input("Organism", placeholder="human") or None,
+            "target": left.selectbox(
+                "What a value is (perturbation tables)",
+                TARGETS,
+                index=None,
+                placeholder="choose or write it, with its unit",
+                accept_new_options=True,
+            ),
+        }
+        sent = st.form_submit_button(
+            "Check and import", type="primary", icon=":material/upload_file:"
         )
-        organism = left.text_input("Organism", "human")
-        sent = st.form_submit_button("Check and import", type="primary")
-    if not sent:
-        return
-    st.session_state.pop(_REPORT, None)
-    if id in taken:
-        st.error(f"The id {plain(id)} is taken: choose another one, or remove that data set first.")
-        return
-    from core.data import import_file
+    if sent:
+        st.session_state.pop(_REPORT, None)
+        with guard():
+            try:
+                st.session_state[_REPORT] = _import(upload, options)
+            except InvalidTableError as error:
+                _show_faults(error)
 
-    with guard(), tempfile.TemporaryDirectory() as folder:
-        # The name of the upload is a stranger's: only its suffixes are used for a path.
-        suffix = "".join(Path(upload.name).suffixes[-2:]).lower()
-        path = Path(folder) / f"upload{re.sub(r'[^a-z0-9.]', '', suffix)}"
+
+def _import(upload: Any, options: dict[str, Any]) -> ImportReport:
+    with tempfile.TemporaryDirectory() as folder, reporting("Importing") as on_progress:
+        path = Path(folder) / safe_name(upload.name)
         with path.open("wb") as file:
             file.write(upload.getbuffer())
-        with reporting("Importing") as on_progress:
-            st.session_state[_REPORT] = import_file(
-                path,
-                id=id,
-                label=label or id,
-                kind=kind,
-                organism=organism,
-                settings=get_settings(),
-                on_progress=on_progress,
-            )
+        return import_file(path, **options, settings=get_settings(), on_progress=on_progress)
 
 
-def _show(report: Any) -> None:
-    st.success(f"Imported as {plain(report.id)}.")
+def _show_faults(error: InvalidTableError) -> None:
+    st.error(plain(error), icon=":material/error:")
+    if len(error.faults) > 1:
+        with st.expander(f"All {len(error.faults)} faults", expanded=True):
+            st.markdown("\n".join(f"1. {plain(fault)}" for fault in error.faults[:_MOST_FAULTS]))
+            if len(error.faults) > _MOST_FAULTS:
+                st.caption(f"The first {_MOST_FAULTS} are shown.")
+
+
+def _show(report: ImportReport) -> None:
+    status = report.status
+    st.success(
+        f"Imported as {plain(status.id)}: {plain(status.shape)}.", icon=":material/check_circle:"
+    )
+    for title, sentences in (
+        ("How it was understood", report.understood),
+        ("What you should know", report.warnings),
+        ("Rows left out", report.dropped),
+    ):
+        if sentences:
+            st.markdown(f"**{title}**\n\n" + "\n".join(f"- {plain(line)}" for line in sentences))
+    if status.kind == "perturbation":
+        st.page_link(
+            "pages/explore.py",
+            label="Explore it",
+            icon=":material/biotech:",
+            query_params={"dataset": status.id},
+        )

@@ -116,7 +116,7 @@ with guard():
     sets = list_datasets(get_settings())
     tabs = st.tabs(
         [title for title, _ in KINDS.values()] + ["Import your own"],
-        key="panel",
+        key="kind",
         bind="query-params",
     )
     for tab, (kind, (_, words)) in zip(tabs, KINDS.items(), strict=False):

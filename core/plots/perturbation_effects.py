@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -169,7 +171,7 @@ def correlation(
     n = len(matrix)
     names = labels(matrix.index)
     z = matrix.to_numpy(dtype=np.float32)
-    extra = {}
+    extra: dict[str, Any] = {}
     hover = "%{y}<br>%{x}<br>r = %{z:.2f}"
     if counts is not None:
         extra["customdata"] = counts.loc[matrix.index, matrix.columns].to_numpy()

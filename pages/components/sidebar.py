@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
@@ -9,7 +10,7 @@ import streamlit as st
 from core import __version__
 from core import runs as core_runs
 from core.settings import get_settings
-from pages.components.dataset import in_use
+from pages.components.dataset import KEYS, in_use
 from pages.components.guard import guard
 from pages.components.text import plain
 
@@ -37,10 +38,23 @@ def _runs_in_progress() -> None:
             st.progress(run.progress.fraction, text=plain(run.name or run.id))
 
 
-def sidebar() -> None:
-    """Draw the sidebar; called once a rerun, after the page has chosen its data set."""
+def sidebar() -> Callable[[], None]:
+    """Draw the sidebar, before the page that may take a while.
+
+    Returns
+    -------
+    callable
+        Writes the data set in use again; call it once the page has let the user choose.
+    """
     with st.sidebar:
-        st.caption(f":material/database: Data set: **{plain(in_use() or 'none chosen yet')}**")
+        place = st.empty()
         _runs_in_progress()
         st.caption(f":material/folder: {plain(short_path(get_settings().workspace))}")
         st.caption(f"PerturbScope {__version__}")
+
+    def name_dataset() -> None:
+        chosen = in_use() or st.query_params.get(KEYS["perturbation"]) or "none chosen yet"
+        place.caption(f":material/database: Data set: **{plain(chosen)}**")
+
+    name_dataset()
+    return name_dataset

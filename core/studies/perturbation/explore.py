@@ -48,7 +48,8 @@ def design_matrix(design: pd.DataFrame) -> pd.DataFrame:
     )
     matrix = matrix.astype(object).where(matrix.notna(), "")
     train = matrix == SPLITS[0]
-    compounds = sorted(matrix.columns, key=lambda name: (-int(train[name].sum()), name.lower()))
+    n_train = train.sum(axis=0).to_dict()
+    compounds = sorted(matrix.columns, key=lambda name: (-n_train[name], str(name).lower()))
     cell_types = train.sum(axis=1).sort_values(ascending=False, kind="stable").index
     return matrix.loc[cell_types, compounds]
 
@@ -222,7 +223,7 @@ def row_norms(table: PerturbationTable, rows: np.ndarray | None = None) -> pd.Da
     frame.insert(0, "row", rows)
     frame["rms"] = np.sqrt(square)
     frame["share"] = square / square.sum() if square.sum() > 0 else 0.0
-    log = np.log10(np.maximum(frame["rms"], 1e-12))
+    log = pd.Series(np.log10(np.maximum(frame["rms"].to_numpy(), 1e-12)))
     group = log.groupby(frame["cell_type"].astype(str).to_numpy())
     deviation = log - group.transform("median")
     mad = deviation.abs().groupby(frame["cell_type"].astype(str).to_numpy()).transform("median")
