@@ -16,10 +16,10 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
 from core.molecules.isolated import TimeLimitError, call
-from core.molecules.parse import MoleculeError, clean_name
+from core.molecules.parse import MoleculeError, clean_name, from_hex, to_hex
 
 #: Most heavy atoms that are embedded: distance geometry is cubic in them.
-MAX_ATOMS = 200
+MAX_ATOMS = 120
 #: Seconds after which an embedding is given up.
 TIME_LIMIT = 20.0
 #: Steps of the force field.
@@ -112,7 +112,7 @@ def embed(
     answer = call(
         "conformers:embed_block",
         {
-            "binary": bare.ToBinary(int(Chem.PropertyPickleOptions.NoProps)).hex(),
+            "binary": to_hex(bare),
             "n_conformers": n_conformers,
             "seed": seed,
             "timeout": timeout,
@@ -120,69 +120,83 @@ def embed(
         timeout=timeout,
         what="The 3D structure",
     )
-    made = Chem.Mol(bytes.fromhex(answer.pop("binary")))
+    made = from_hex(answer.pop("binary"))
     return Conformer(mol=made, **answer)
 
 
 def embed_block(binary: str, n_conformers: int, seed: int, timeout: float) -> dict[str, Any]:
     """Body of :func:`embed`, run in the helper process; molecules travel as RDKit binary in hex."""
     start = time.monotonic()
+    best: tuple[float, bool, Chem.Mol] | None = None
+    n_tried = 0
     with rdBase.BlockLogs():
-        mol = Chem.AddHs(Chem.Mol(bytes.fromhex(binary)))
-        ids = _embed(mol, n_conformers, seed, timeout)
-        field, results = _minimise(mol)
-    if field == NONE:
-        best, energy, converged = ids[0], None, False
-    else:
-        energies = [e if status >= 0 else float("inf") for status, e in results]
-        position = min(range(len(ids)), key=energies.__getitem__)
-        best, energy = ids[position], float(energies[position])
-        converged = results[position][0] == 0
-    kept = Chem.Conformer(mol.GetConformer(best))
-    mol.RemoveAllConformers()
-    mol.AddConformer(kept, assignId=True)
+        mol = Chem.AddHs(from_hex(binary))
+        field = _force_field(mol)
+        for attempt in range(n_conformers):
+            if best is not None and time.monotonic() - start > timeout / 3:
+                break
+            left = timeout - (time.monotonic() - start)
+            if not _embed_once(mol, seed + attempt, left):
+                break
+            status, energy = _minimise(mol, field)
+            n_tried += 1
+            if best is None or energy < best[0]:
+                best = (energy, status == 0, Chem.Mol(mol))
+            if field == NONE:
+                break
+    if best is None and time.monotonic() - start > timeout / 3:
+        raise MoleculeError(f"No 3D structure was found within {timeout:g} seconds.")
+    if best is None:
+        raise MoleculeError(
+            "No 3D structure was found that satisfies the molecule's bonds and stereo centres."
+        )
+    energy, converged, found = best
     return {
-        "binary": mol.ToBinary(int(Chem.PropertyPickleOptions.NoProps)).hex(),
+        "binary": to_hex(found),
         "force_field": field,
-        "energy": energy,
-        "converged": converged,
-        "n_tried": len(ids),
+        "energy": None if field == NONE else energy,
+        "converged": converged and field != NONE,
+        "n_tried": n_tried,
         "seconds": time.monotonic() - start,
     }
 
 
-def _embed(mol: Chem.Mol, n_conformers: int, seed: int, timeout: float) -> list[int]:
-    params = rdDistGeom.ETKDGv3()
+def _embed_once(mol: Chem.Mol, seed: int, left: float) -> bool:
+    """Give ``mol`` one conformer, from random coordinates where the usual start fails."""
+    params: Any = rdDistGeom.ETKDGv3()
     params.randomSeed = seed
-    params.numThreads = 1
-    params.timeout = max(1, int(timeout / 3))
+    params.timeout = max(1, int(left / 2))
+    params.maxIterations = 20
     for random_coordinates in (False, True):
         params.useRandomCoords = random_coordinates
         try:
-            ids = list(rdDistGeom.EmbedMultipleConfs(mol, n_conformers, params))
+            if rdDistGeom.EmbedMolecule(mol, params) >= 0:
+                return True
         except (ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:120].rstrip(".")
             raise MoleculeError(f"No 3D structure could be made: {reason}.") from None
-        if ids:
-            return ids
-    raise MoleculeError(
-        "No 3D structure was found that satisfies the molecule's bond lengths and stereo centres."
-    )
+    return False
 
 
-def _minimise(mol: Chem.Mol) -> tuple[str, list[tuple[int, float]]]:
-    """Relax every conformer; ``(status, energy)`` each, status 0 where it converged."""
+def _force_field(mol: Chem.Mol) -> str:
+    """The best force field that knows every atom."""
     if rdForceFieldHelpers.MMFFHasAllMoleculeParams(mol):
-        results = rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(
-            mol, numThreads=1, maxIters=MAX_STEPS, mmffVariant="MMFF94s"
-        )
-        return MMFF, list(results)
-    if rdForceFieldHelpers.UFFHasAllMoleculeParams(mol):
-        results = rdForceFieldHelpers.UFFOptimizeMoleculeConfs(
-            mol, numThreads=1, maxIters=MAX_STEPS
-        )
-        return UFF, list(results)
-    return NONE, []
+        return MMFF
+    return UFF if rdForceFieldHelpers.UFFHasAllMoleculeParams(mol) else NONE
+
+
+def _minimise(mol: Chem.Mol, field: str) -> tuple[int, float]:
+    """Relax the conformer in place; status (0 where it converged) and energy in kcal/mol."""
+    if field == NONE:
+        return 1, 0.0
+    if field == MMFF:
+        properties = rdForceFieldHelpers.MMFFGetMoleculeProperties(mol, mmffVariant="MMFF94s")
+        force = rdForceFieldHelpers.MMFFGetMoleculeForceField(mol, properties)
+    else:
+        force = rdForceFieldHelpers.UFFGetMoleculeForceField(mol)
+    force.Initialize()
+    status = force.Minimize(maxIts=MAX_STEPS)
+    return status, force.CalcEnergy()
 
 
 def to_sdf(mol: Chem.Mol, name: str = "", properties: Mapping[str, object] | None = None) -> str:

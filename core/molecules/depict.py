@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rdkit import Chem
 from rdkit.Chem import rdDepictor
@@ -119,7 +120,7 @@ def draw(
         Where RDKit cannot draw it.
     """
     drawer = rdMolDraw2D.MolDraw2DSVG(*size)
-    options = drawer.drawOptions()
+    options: Any = drawer.drawOptions()
     _style(options, dark)
     options.addAtomIndices = atom_numbers
     options.fillHighlights = True
@@ -168,7 +169,7 @@ def draw_grid(
     rows = -(-len(mols) // columns)
     width, height = cell
     drawer = rdMolDraw2D.MolDraw2DSVG(width * columns, height * rows, width, height)
-    options = drawer.drawOptions()
+    options: Any = drawer.drawOptions()
     _style(options, dark)
     options.legendFontSize = 15
     parts = highlights or [()] * len(mols)
@@ -248,7 +249,7 @@ def _weight_colours(
     return atoms, {}
 
 
-def _style(options: rdMolDraw2D.MolDrawOptions, dark: bool) -> None:
+def _style(options: Any, dark: bool) -> None:
     line = _LINE_DARK if dark else _LINE_LIGHT
     options.clearBackground = False
     options.bondLineWidth = 1.8
@@ -263,9 +264,7 @@ def _style(options: rdMolDraw2D.MolDrawOptions, dark: bool) -> None:
     options.setLegendColour(line)
     options.setAnnotationColour(line)
     options.setAtomNoteColour(line)
-    options.setAtomPalette(
-        {-1: line, 0: line, 6: line, **(_DARK_ATOMS if dark else _LIGHT_ATOMS)}
-    )
+    options.setAtomPalette({-1: line, 0: line, 6: line, **(_DARK_ATOMS if dark else _LIGHT_ATOMS)})
     options.flagCloseContactsDist = -1
 
 

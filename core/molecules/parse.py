@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from rdkit import Chem, rdBase
 
@@ -218,3 +219,14 @@ def remarks(mol: Chem.Mol) -> list[str]:
         n = len(Chem.GetMolFrags(mol))
         found.append(f"Consists of {n} separate parts (a salt or mixture).")
     return found
+
+
+def to_hex(mol: Chem.Mol) -> str:
+    """RDKit's binary form as text, without properties: how molecules travel between processes."""
+    return mol.ToBinary(int(Chem.PropertyPickleOptions.NoProps)).hex()
+
+
+def from_hex(text: str) -> Chem.Mol:
+    """The inverse of :func:`to_hex`; only for text that :func:`to_hex` wrote."""
+    binary: Any = bytes.fromhex(text)
+    return Chem.Mol(binary)

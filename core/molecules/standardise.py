@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 from rdkit import Chem, rdBase
 from rdkit.Chem.MolStandardize import rdMolStandardize
@@ -149,7 +150,7 @@ def _uncharger() -> rdMolStandardize.Uncharger:
 @lru_cache(maxsize=1)
 def _tautomers() -> rdMolStandardize.TautomerEnumerator:
     # Bounded so that one polyphenol cannot hold the app: RDKit's own defaults are 1,000 each.
-    params = rdMolStandardize.CleanupParameters()
+    params: Any = rdMolStandardize.CleanupParameters()
     params.maxTautomers = 200
     params.maxTransforms = 200
     return rdMolStandardize.TautomerEnumerator(params)
