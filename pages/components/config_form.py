@@ -151,19 +151,23 @@ def choices(
     )
     if not chosen:
         st.caption(f":red[{field.title}: choose at least one.]")
-    members = []
-    for slot in chosen:
-        entry = registry.get(slot.partition("#")[0])
-        params_class: type[BaseModel] = entry.value.Params
-        params: dict[str, Any] = {}
-        if params_class.model_fields:
-            with st.expander(_slot_label(slot, registry), icon=":material/tune:"):
-                st.caption(plain(entry.help))
-                begin = defaults(params_class) | slots.get(slot, {})
-                values = fields(params_class, begin, f"{key}.{slot}")
-                params = differing(values, defaults(params_class))
-        members.append({"name": entry.name, "params": params})
-    return members
+    with st.container(horizontal=True, gap="small"):
+        return [_member(slot, registry, slots.get(slot, {}), f"{key}.{slot}") for slot in chosen]
+
+
+def _member(
+    slot: str, registry: Registry[Any], start: Mapping[str, Any], key: str
+) -> dict[str, Any]:
+    """One chosen member; its parameters open from a button."""
+    entry = registry.get(slot.partition("#")[0])
+    params_class: type[BaseModel] = entry.value.Params
+    if not params_class.model_fields:
+        return {"name": entry.name, "params": {}}
+    own = defaults(params_class)
+    with st.popover(_slot_label(slot, registry), icon=":material/tune:", key=f"{key}-params"):
+        st.caption(plain(entry.help))
+        values = fields(params_class, own | dict(start), key)
+    return {"name": entry.name, "params": differing(values, own)}
 
 
 def _slots(start: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -255,8 +259,10 @@ def _field(name: str, field: FieldInfo, start: Mapping[str, Any], key: str) -> A
     title = field.title or name.replace("_", " ").capitalize()
     value = start.get(name, field.get_default(call_default_factory=True))
     value = _widget(field, title, value, key)
+    kind: Any = field.annotation
+    for limit in field.metadata:
+        kind = Annotated[kind, limit]
     try:
-        kind: Any = Annotated[(field.annotation, *field.metadata)]
         TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
         message = str(error.errors(include_url=False)[0]["msg"])

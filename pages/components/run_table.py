@@ -9,37 +9,44 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.runs import RunRecord, list_runs
+from core.runs import RunRecord, RunState, list_runs
 from core.settings import get_settings
 from pages.components.guard import guard
 from pages.components.run_labels import duration
 
 #: URL parameter of the selected runs: their ids with commas.
 PARAMETER = "runs"
+#: What stands there when the user has unticked all of them.
+NONE = "none"
 #: Seconds between two looks while a run is in progress.
 REFRESH = 2.0
 
-_MARKS = {
-    "queued": "🕓 queued",
-    "running": "🔵 running",
-    "finished": "🟢 finished",
-    "cancelled": "⚪ cancelled",
-    "failed": "🔴 failed",
-    "interrupted": "🟠 interrupted",
+_COLOURS = {
+    "queued": "gray",
+    "running": "blue",
+    "cancelling": "gray",
+    "finished": "green",
+    "cancelled": "gray",
+    "failed": "red",
+    "interrupted": "orange",
 }
 
 
 def selected_ids() -> list[str]:
     """Ids of the selected runs, as the URL names them."""
-    return [id for id in st.query_params.get(PARAMETER, "").split(",") if id]
+    return [id for id in st.query_params.get(PARAMETER, "").split(",") if id and id != NONE]
 
 
 def select(ids: Sequence[str]) -> None:
     """Write the selection to the URL."""
-    if ids:
-        st.query_params[PARAMETER] = ",".join(ids)
-    else:
-        st.query_params.pop(PARAMETER, None)
+    st.query_params[PARAMETER] = ",".join(ids) or NONE
+
+
+def select_newest(records: Sequence[RunRecord]) -> None:
+    """Where the URL names no selection, select the newest run that shows something."""
+    if records and PARAMETER not in st.query_params:
+        telling = [r for r in records if r.state == RunState.FINISHED or r.active]
+        select([(telling or records)[0].id])
 
 
 def table(study: str) -> None:
@@ -86,12 +93,8 @@ def _row(record: RunRecord) -> dict[str, Any]:
     metrics, config = record.metrics, record.config
     low, high = metrics.get("mrrmse_low"), metrics.get("mrrmse_high")
     models = config.get("models") or []
-    state = "running" if record.cancelling else str(record.state)
-    mark = _MARKS[state]
-    if record.active and record.progress.total:
-        mark += f" {record.progress.fraction:.0%}"
     return {
-        "state": mark,
+        "state": ["cancelling" if record.cancelling else str(record.state)],
         "name": record.name,
         "dataset": (record.dataset or "") + (" (simulated)" if record.simulated else ""),
         "models": ", ".join(str(m.get("name")) for m in models if isinstance(m, dict)),
@@ -110,25 +113,28 @@ def _columns() -> dict[str, Any]:
     column = st.column_config
     gain = "Share of the MRRMSE of this baseline, on the same folds, that the run saves."
     return {
-        "state": column.TextColumn("State", width=120, pinned=True),
-        "name": column.TextColumn("Name", width=190, pinned=True),
-        "dataset": column.TextColumn("Data set", width=150),
-        "models": column.TextColumn("Models", width=120),
-        "scheme": column.TextColumn("Scheme", width=110),
+        "state": column.MultiselectColumn(
+            "State", options=list(_COLOURS), color=list(_COLOURS.values()), width=105
+        ),
+        "name": column.TextColumn("Name", width=180),
+        "dataset": column.TextColumn("Data set", width=155),
         "mrrmse": column.NumberColumn(
             "MRRMSE",
             format="%.4f",
-            width=80,
-            help="Mean row-wise root mean squared error on held-out rows, best model or ensemble.",
+            width=75,
+            help="Mean row-wise root mean squared error on held-out pairs; of several models, "
+            "their ensemble's.",
         ),
         "interval": column.TextColumn(
-            "95 % interval", width=110, help="Bootstrap over rows of the held-out pairs."
+            "95 % interval", width=105, help="Bootstrap over the held-out pairs."
         ),
-        "gain_mean": column.NumberColumn("vs mean", format="percent", width=80, help=gain),
+        "gain_mean": column.NumberColumn("vs mean", format="percent", width=75, help=gain),
         "gain_median": column.NumberColumn(
-            "vs geo. median", format="percent", width=110, help=gain
+            "vs geo. median", format="percent", width=105, help=gain
         ),
-        "duration": column.TextColumn("Duration", width=100),
+        "models": column.TextColumn("Models", width=130),
+        "scheme": column.TextColumn("Scheme", width=105),
+        "duration": column.TextColumn("Duration", width=95),
         "device": column.TextColumn("Device", width=70),
         "created": column.DatetimeColumn("Created", format="YYYY-MM-DD HH:mm", width=130),
     }
