@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from core.models.base import Params
+from core.models import base
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,70 @@ class Batch:
     cell: torch.Tensor
     molecule: torch.Tensor
 
+    def __len__(self) -> int:
+        return len(self.cell_type)
+
+    def take(self, rows: torch.Tensor) -> Batch:
+        """The rows at the given positions, in their order."""
+        return Batch(
+            self.cell_type[rows], self.compound[rows], self.cell[rows], self.molecule[rows]
+        )
+
 
 class Network(nn.Module):
-    """A module from a :class:`Batch` to outputs ``(b, n_outputs)``."""
+    """A module from a :class:`Batch` to outputs ``(b, n_outputs)``.
 
-    Params: ClassVar[type[Params]] = Params
+    A subclass ends in a linear layer called ``output``.
+    """
 
-    def __init__(self, shape: InputShape, params: Params) -> None:
+    Params: ClassVar[type[base.Params]] = base.Params
+    output: nn.Linear
+
+    def __init__(self, shape: InputShape, params: base.Params) -> None:
         super().__init__()
         self.shape = shape
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Outputs ``(b, n_outputs)``: genes, or the components of a low-rank target head."""
         raise TypeError(f"{type(self).__name__} does not define forward")
+
+    @torch.no_grad()
+    def start_at(self, outputs: torch.Tensor) -> None:
+        """Make ``outputs`` ``(n_outputs,)`` the prediction of the untrained network.
+
+        Thousands of outputs fitted to a few hundred rows start far away otherwise, and many
+        epochs go into finding the mean. Weight decay then shrinks towards this point.
+        """
+        self.output.weight.zero_()
+        self.output.bias.copy_(outputs)
+
+
+class CategoryEmbedding(nn.Module):
+    """Learned vectors of categories, with one for a category never seen (code −1).
+
+    In training a share ``dropout`` of the codes is replaced by the unknown one: otherwise its
+    vector would never be trained, and a new molecule would get noise.
+
+    Parameters
+    ----------
+    n_categories
+        Known categories.
+    width
+        Length of a vector.
+    dropout
+        Probability of hiding a training row's category.
+    """
+
+    def __init__(self, n_categories: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.vectors = nn.Embedding(n_categories + 1, width)
+        nn.init.normal_(self.vectors.weight, std=width**-0.5)
+        self.dropout = dropout
+
+    def forward(self, codes: torch.Tensor) -> torch.Tensor:
+        """Vectors ``(b, width)`` of int64 codes ``(b,)``."""
+        index = codes + 1
+        if self.training and self.dropout > 0.0:
+            hidden = torch.rand(index.shape, device=index.device) < self.dropout
+            index = index.masked_fill(hidden, 0)
+        return self.vectors(index)
