@@ -6,7 +6,7 @@ import sys
 from types import TracebackType
 from typing import Any, Self
 
-#: Totals above this are bytes, or as good as bytes, and are shown with k, M, G.
+#: Totals above this are shown with k, M and G; those of downloads are bytes.
 LARGE = 10_000
 
 
@@ -33,10 +33,7 @@ class ProgressBar:
             if not sys.stderr.isatty():
                 print(f"{message} …", file=sys.stderr)
                 return
-            large = total > LARGE
-            self._bar = tqdm(
-                total=total or None, desc=message, unit="B" if large else "", unit_scale=large
-            )
+            self._bar = tqdm(total=total or None, desc=message, unit="", unit_scale=total > LARGE)
         if self._bar is not None:
             self._bar.total = total or None
             self._bar.update(done - self._bar.n)

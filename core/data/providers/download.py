@@ -17,7 +17,10 @@ import requests
 from core.errors import FetchError
 from core.progress import OnProgress
 
-CHUNK = 2**18
+#: Small, because what a cut connection left of a chunk is lost.
+CHUNK = 2**15
+#: Seconds between two reports of progress.
+REPORT_EVERY = 0.1
 TIMEOUT = (15, 60)
 #: Tries in a row without a single new byte after which a download gives up.
 TRIES = 4
@@ -84,13 +87,13 @@ class ResumingDownloader:
         """One request; whether the file is whole after it."""
         headers = {"Accept-Encoding": "identity", "User-Agent": "PerturbScope"}
         have = self._size()
-        tag = self._tag(url)
-        if have and tag is None:
+        note = self._note(url)
+        if have and note is None:
             have = 0
-        if have:
+        if have and note:
             headers["Range"] = f"bytes={have}-"
-            if tag:
-                headers["If-Range"] = tag
+            if note["tag"]:
+                headers["If-Range"] = note["tag"]
         with requests.get(url, stream=True, timeout=TIMEOUT, headers=headers) as response:
             status = response.status_code
             if status in RETRY_STATUS:
@@ -105,33 +108,45 @@ class ResumingDownloader:
             if status >= 400:
                 raise FetchError(f"{url} cannot be fetched: the server answered {status}.")
             match = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-            resumed = bool(have and status == 206 and match and int(match.group(1)) == have)
-            if not resumed:
+            if status == 206:
+                same = match and note and int(match[1]) == have and match[2] == str(note["total"])
+                if not same:
+                    self._forget()
+                    raise _Again("the file on the server is another one than before")
+            else:
                 have = 0
             length = response.headers.get("Content-Length")
             total = have + int(length) if length else 0
             self._check_space(url, total - have)
-            self.tag.write_text(json.dumps({"url": url, "tag": _validator(response.headers)}))
-            return self._write(response, have, total, url)
+            note = {"url": url, "tag": _validator(response.headers), "total": total}
+            self.tag.write_text(json.dumps(note))
+            return self._write(response, have, total)
 
-    def _write(self, response: requests.Response, have: int, total: int, url: str) -> bool:
+    def _write(self, response: requests.Response, have: int, total: int) -> bool:
         name = self.part.name.removesuffix(".part")
         message = f"Downloading {name}" if not have else f"Downloading {name} (resumed)"
         with self.part.open("ab" if have else "wb") as sink:
             self.on_progress(have, total, message)
+            reported = time.monotonic()
             for chunk in response.iter_content(CHUNK):
                 sink.write(chunk)
                 have += len(chunk)
-                self.on_progress(have, total, message)
+                if time.monotonic() - reported > REPORT_EVERY:
+                    reported = time.monotonic()
+                    self.on_progress(have, total, message)
+        self.on_progress(have, total, message)
         return not total or have == total
 
-    def _tag(self, url: str) -> str | None:
-        """The server's validator for the bytes kept; ``""`` if it gave none, ``None`` if lost."""
+    def _note(self, url: str) -> dict[str, Any] | None:
+        """Validator and total size of the bytes kept, or ``None`` if they cannot be gone on with.
+
+        A download whose size the server never gave is always begun anew.
+        """
         try:
             note = json.loads(self.tag.read_text())
         except (OSError, ValueError):
             return None
-        return note["tag"] if note.get("url") == url else None
+        return note if note.get("url") == url and note.get("total") else None
 
     def _forget(self) -> None:
         self.part.unlink(missing_ok=True)
