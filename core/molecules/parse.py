@@ -29,10 +29,10 @@ NON_METALS = frozenset(
     [1, 2, 5, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 32, 33, 34, 35, 36, 52, 53, 54, 85, 86]
 )
 
-_PARAMS = Chem.SmilesParserParams()
+_PARAMS: Any = Chem.SmilesParserParams()
 _PARAMS.parseName = False
 _PARAMS.allowCXSMILES = False
-_RAW = Chem.SmilesParserParams()
+_RAW: Any = Chem.SmilesParserParams()
 _RAW.parseName = False
 _RAW.allowCXSMILES = False
 _RAW.sanitize = False
