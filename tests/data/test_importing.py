@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from core.data import (
+    import_file,
+    list_datasets,
+    load_cells,
+    load_perturbation,
+    read_competition_table,
+)
+from core.data.faults import InvalidTableError
+from core.errors import DataError
+from core.settings import Settings, load_settings
+from tests.data.tables import GENES, frame
+
+
+def values_of(id: str, settings: Settings) -> np.ndarray:
+    return np.asarray(load_perturbation(id, settings).values)
+
+
+def csv_text(separator: str = ",", decimal: str = ".") -> str:
+    text = frame().to_csv(index=False, sep=separator, decimal=decimal)
+    assert isinstance(text, str)
+    return text
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("plain.csv", csv_text().encode()),
+        ("mark.csv", b"\xef\xbb\xbf" + csv_text().encode()),
+        ("tabs.tsv", csv_text("\t").encode()),
+        ("tabs.txt", csv_text("\t").encode()),
+        ("semicolons.csv", csv_text(";").encode()),
+        ("european.csv", csv_text(";", ",").encode()),
+        ("bars.csv", csv_text("|").encode()),
+        ("packed.csv.gz", gzip.compress(csv_text().encode())),
+        ("crlf.csv", csv_text().replace("\n", "\r\n").encode()),
+    ],
+)
+def test_every_usual_text_table_is_read_the_same(
+    settings: Settings, tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    report = import_file(tmp_path / name, settings=settings)
+    table = load_perturbation(report.status.id, settings)
+    np.testing.assert_allclose(table.values, frame()[list(GENES)].to_numpy(), rtol=1e-6)
+    assert list(table.genes) == list(GENES)
+    assert report.status.ready and report.status.imported and not report.status.simulated
+    assert table.meta["source"] == f"imported from {name}"
+
+
+def test_parquet_and_h5ad_hold_the_same_table(settings: Settings, tmp_path: Path) -> None:
+    table = frame()
+    table.to_parquet(tmp_path / "a.parquet")
+    anndata.AnnData(
+        X=table[list(GENES)].to_numpy(),
+        obs=table.iloc[:, :5].set_index(pd.Index([f"r{i}" for i in range(6)])),
+        var=pd.DataFrame(index=pd.Index(GENES)),
+    ).write_h5ad(tmp_path / "b.h5ad")
+    one = import_file(tmp_path / "a.parquet", settings=settings)
+    two = import_file(tmp_path / "b.h5ad", settings=settings)
+    assert one.status.kind == two.status.kind == "perturbation"
+    assert one.status.content_hash == two.status.content_hash
+
+
+def test_the_real_consensus_signatures(settings: Settings, shared_data: Path) -> None:
+    path = shared_data / "l1000_consensus.parquet"
+    report = import_file(path, settings=settings)
+    table = load_perturbation(report.status.id, settings)
+    assert (table.n_pairs, table.n_genes) == (984, 978)
+    assert table.target == "z-score"
+    assert set(table.obs["cell_type"]) == {"all cells"}
+    assert "inchikey" in table.obs.columns
+    assert len(report.dropped) == 1170 - 984
+    assert report.dropped[0] == "Row 26 (Carbidopa) has no SMILES."
+    source = pd.read_parquet(path)
+    kept = source[source["SMILES"].notna()]
+    np.testing.assert_array_equal(table.values, kept[list(table.genes)].to_numpy(np.float32))
+    assert table.obs["SMILES"].tolist() == kept["SMILES"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("empty.csv", b"", "The file empty.csv is empty."),
+        ("blank.csv", b"\n", "The file blank.csv is empty."),
+        ("empty.parquet", b"", "The file empty.parquet is empty."),
+        ("other.parquet", b"no parquet at all", "The file other.parquet is no parquet file."),
+        ("other.h5ad", b"no hdf5 at all", "The file other.h5ad is no h5ad (HDF5) file."),
+        ("table.xlsx", b"PK", "The file table.xlsx is of no known format: parquet, CSV, TSV"),
+        ("bytes.csv", b"a,b\0c\n", "The file bytes.csv is no text file."),
+        ("wide.csv", "\ufeffa,b\n".encode("utf-16"), "is UTF-16 text: save it as UTF-8."),
+        (
+            "ragged.csv",
+            b"sm_name,SMILES,G1\naspirin,CCO,1\nx,CCC,1,2,3\n",
+            "Line 3 of ragged.csv has 5 fields where the header has 3.",
+        ),
+        ("cut.csv.gz", gzip.compress(csv_text().encode())[:-20], "cut.csv.gz is cut short"),
+        ("header.csv", b"sm_name,SMILES,G1\n", "has a header but no rows."),
+    ],
+)
+def test_unusable_files_are_refused_in_one_sentence(
+    settings: Settings, tmp_path: Path, name: str, content: bytes, says: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        import_file(tmp_path / name, settings=settings)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not any(status.imported for status in list_datasets(settings))
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.9, 0.999])
+def test_a_truncated_parquet_is_said(settings: Settings, tmp_path: Path, kept: float) -> None:
+    path = tmp_path / "t.parquet"
+    frame().to_parquet(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * kept)])
+    with pytest.raises(DataError, match=r"parquet file t\.parquet is cut short"):
+        import_file(path, settings=settings)
+
+
+def test_a_parquet_that_is_damaged_inside_is_said(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    frame().to_parquet(path)
+    content = bytearray(path.read_bytes())
+    content[-200:-8] = b"\xff" * 192
+    path.write_bytes(bytes(content))
+    with pytest.raises(DataError, match=r"parquet file t\.parquet is damaged"):
+        import_file(path, settings=settings)
+
+
+def test_a_truncated_h5ad_is_said(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "t.h5ad"
+    anndata.AnnData(np.ones((50, 40), dtype=np.float32)).write_h5ad(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match=r"h5ad file t\.h5ad is cut short"):
+        import_file(path, settings=settings)
+
+
+def test_faults_of_a_text_table_name_row_and_gene(settings: Settings, tmp_path: Path) -> None:
+    table = frame().astype({"CD69": object})
+    table.loc[3, "CD69"] = "n.d."
+    table.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(InvalidTableError) as caught:
+        import_file(tmp_path / "t.csv", settings=settings)
+    assert caught.value.faults == (
+        "The gene 'CD69' is 'n.d.', which is not a number in row 4 (B cells, ethanol); "
+        "1 such value in all.",
+    )
+
+
+def test_duplicated_gene_columns_of_a_text_table_are_seen(
+    settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "t.csv").write_text(csv_text().replace("ZZEF1", "CD69"))
+    with pytest.raises(InvalidTableError, match="'CD69' stands 2 times"):
+        import_file(tmp_path / "t.csv", settings=settings)
+
+
+def test_a_misspelt_column_does_not_make_it_cells(settings: Settings, tmp_path: Path) -> None:
+    table = frame().rename(columns={"SMILES": "SMILSE", "sm_name": "sm_nam"})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(InvalidTableError, match="is 'sm_nam' meant") as caught:
+        import_file(tmp_path / "t.csv", settings=settings)
+    assert any("is 'SMILSE' meant" in fault for fault in caught.value.faults)
+
+
+def test_ids_are_made_free_or_refused(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "My Table (1).csv"
+    path.write_text(csv_text())
+    ids = [import_file(path, settings=settings).status.id for _ in range(2)]
+    assert ids == ["my-table-1", "my-table-1-2"]
+    for taken in ("my-table-1", "op2"):
+        with pytest.raises(DataError, match=f"There is a data set '{taken}' already"):
+            import_file(path, id=taken, settings=settings)
+    for bad in ("../x", "A", "", "a/b", ".x", "x" * 65):
+        with pytest.raises(DataError, match="cannot be a data set's id"):
+            import_file(path, id=bad, settings=settings)
+
+
+def test_words_of_the_user_are_kept(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(csv_text())
+    report = import_file(
+        tmp_path / "t.csv",
+        id="mine",
+        label="My screen",
+        organism="human",
+        target="log2 fold change",
+        settings=settings,
+    )
+    assert (report.status.label, report.status.organism) == ("My screen", "human")
+    assert report.status.target == "log2 fold change"
+    assert load_perturbation("mine", settings).target == "log2 fold change"
+
+
+def test_too_large_a_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(csv_text().encode() + b" " * 1_000_001)
+    settings = load_settings(workspace=tmp_path / "w", upload_limit_mb=1)
+    with pytest.raises(DataError, match="more than the limit of 1 MB"):
+        import_file(path, settings=settings)
+
+
+def test_missing_files_and_folders_are_named(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nothing\.csv does not exist"):
+        import_file(tmp_path / "nothing.csv", settings=settings)
+    with pytest.raises(DataError, match="is a folder"):
+        import_file(tmp_path, settings=settings)
+    with pytest.raises(DataError, match="'table' is no kind"):
+        import_file(tmp_path, kind="table", settings=settings)
+
+
+def test_cells_from_a_text_table(settings: Settings, tmp_path: Path) -> None:
+    counts = np.array([[0, 3, 1], [2, 0, 5]])
+    table = pd.DataFrame(counts, columns=["INS", "GCG", "SST"], index=["c1", "c2"])
+    table.insert(0, "label", ["alpha", "beta"])
+    table.to_csv(tmp_path / "cells.csv")
+    report = import_file(tmp_path / "cells.csv", settings=settings)
+    cells = load_cells(report.status.id, settings)
+    assert report.status.kind == "cells" and report.status.organism == "human"
+    np.testing.assert_array_equal(cells.X.toarray(), counts)
+    assert list(cells.obs_names) == ["c1", "c2"]
+    assert cells.obs["label"].tolist() == ["alpha", "beta"]
+
+
+def test_cells_from_h5ad(settings: Settings, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    counts = sparse.csr_matrix(rng.poisson(0.5, size=(20, 30)).astype(np.float32))
+    cells = anndata.AnnData(counts, var=pd.DataFrame(index=pd.Index([f"Gn{i}" for i in range(30)])))
+    cells.obs["label"] = ["a", "b"] * 10
+    cells.write_h5ad(tmp_path / "c.h5ad")
+    report = import_file(tmp_path / "c.h5ad", settings=settings)
+    back = load_cells("c", settings)
+    assert (counts != back.X).nnz == 0
+    assert (report.status.n_rows, report.status.n_vars) == (20, 30)
+    assert report.status.organism == "mouse"
+
+
+@pytest.mark.parametrize("name", ["kang_pbmc_ifnb", "pbmc_facs", "celltypist_sample"])
+def test_real_cells(settings: Settings, shared_data: Path, name: str) -> None:
+    report = import_file(shared_data / f"{name}.h5ad", settings=settings)
+    source = anndata.read_h5ad(shared_data / f"{name}.h5ad")
+    assert (report.status.n_rows, report.status.n_vars) == source.shape
+    assert report.status.organism == "human"
+    assert (load_cells(report.status.id, settings).X != source.X).nnz == 0
+
+
+def test_one_gene_is_read_without_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    frame().to_parquet(path)
+    content = bytearray(path.read_bytes())
+    only = read_competition_table(path, genes=["TP53", "CD69"])
+    assert list(only.columns[-2:]) == ["TP53", "CD69"]
+    np.testing.assert_allclose(only["CD69"], frame()["CD69"], rtol=1e-6)
+    # Spoil the bytes of another gene: only who reads it may notice.
+    import pyarrow.parquet as pq
+
+    chunk = pq.ParquetFile(path).metadata.row_group(0).column(list(frame()).index("ZZEF1"))
+    start = chunk.dictionary_page_offset or chunk.data_page_offset
+    content[start : start + chunk.total_compressed_size] = b"\xff" * chunk.total_compressed_size
+    path.write_bytes(bytes(content))
+    pd.testing.assert_frame_equal(read_competition_table(path, genes=["TP53", "CD69"]), only)
+    with pytest.raises(DataError, match="damaged"):
+        read_competition_table(path)
+    with pytest.raises(DataError, match="no gene 'CD96'; did you mean 'CD69'"):
+        read_competition_table(path, genes=["CD96"])
