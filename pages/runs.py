@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.runs import RunRecord, list_runs
-from core.settings import get_settings
+from core.runs import RunRecord
 from pages.components import badge, run_actions, run_curves, run_table
 from pages.components.guard import guard
 from pages.components.text import plain
@@ -39,7 +38,7 @@ def chosen(records: list[RunRecord]) -> list[RunRecord]:
 
 def page() -> None:
     """The table, what can be done with the selected runs, and what they show."""
-    records = list_runs(study=STUDY, settings=get_settings())
+    records = run_table.runs_of(STUDY)
     if not records:
         st.info("There are no runs yet.", icon=":material/monitoring:")
         st.page_link("pages/train.py", label="Train a model", icon=":material/model_training:")

@@ -12,6 +12,7 @@ from core.settings import get_settings
 from core.studies.perturbation.config import PerturbationConfig
 from core.studies.perturbation.presets import PRESETS, preset
 from pages.components import badge, dataset, run_progress
+from pages.components.command import command_line
 from pages.components.config_form import check, study_form
 from pages.components.guard import guard
 from pages.components.outlook import outlook
@@ -91,6 +92,9 @@ def form(table: PerturbationTable) -> None:
         ):
             with guard():
                 start(checked)
+        if checked is not None:
+            with st.expander("The same on the command line", icon=":material/terminal:"):
+                st.code(command_line(STUDY, checked), language="bash", wrap_lines=True)
 
 
 st.title("Train")

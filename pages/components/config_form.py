@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -207,10 +207,17 @@ def _plain(value: Any) -> Any:
 
 def problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """One sentence a fault, with the title of the field it is in."""
-    return [
-        sentence(_title(model, fault["loc"]), str(fault["msg"]))
-        for fault in error.errors(include_url=False)
-    ]
+    return list(_problems(error, model, ""))
+
+
+def _problems(error: ValidationError, model: type[BaseModel] | None, before: str) -> Iterator[str]:
+    for fault in error.errors(include_url=False):
+        place = " › ".join(part for part in (before, _title(model, fault["loc"])) if part)
+        inner = fault.get("ctx", {}).get("error")
+        if isinstance(inner, ValidationError):  # a member's parameters, checked by its own class
+            yield from _problems(inner, None, place)
+        else:
+            yield sentence(place, str(fault["msg"]))
 
 
 def sentence(title: str, message: str) -> str:
@@ -220,7 +227,7 @@ def sentence(title: str, message: str) -> str:
     return f"{title}: {words}." if title else f"{words[:1].upper()}{words[1:]}."
 
 
-def _title(model: type[BaseModel], loc: tuple[int | str, ...]) -> str:
+def _title(model: type[BaseModel] | None, loc: tuple[int | str, ...]) -> str:
     """Titles along the way to a fault: ``"Training › Learning rate"``."""
     titles: list[str] = []
     current: Any = model
@@ -230,6 +237,7 @@ def _title(model: type[BaseModel], loc: tuple[int | str, ...]) -> str:
             continue
         field = getattr(current, "model_fields", {}).get(part)
         if field is None:
+            titles.append(str(part).replace("_", " "))
             continue
         titles.append(field.title or str(part).replace("_", " "))
         inner = [t for t in _parts(field.annotation) if isinstance(t, type)]

@@ -32,6 +32,12 @@ _COLOURS = {
 }
 
 
+def runs_of(study: str) -> list[RunRecord]:
+    """All runs of a study, newest first."""
+    records = list_runs(study=study, settings=get_settings())
+    return sorted(records, key=lambda record: record.created, reverse=True)
+
+
 def selected_ids() -> list[str]:
     """Ids of the selected runs, as the URL names them."""
     return [id for id in st.query_params.get(PARAMETER, "").split(",") if id and id != NONE]
@@ -51,13 +57,13 @@ def select_newest(records: Sequence[RunRecord]) -> None:
 
 def table(study: str) -> None:
     """Draw the runs of a study; refreshes by itself while one of them is in progress."""
-    active = any(r.active for r in list_runs(study=study, settings=get_settings()))
+    active = any(r.active for r in runs_of(study))
     st.fragment(_table, run_every=REFRESH if active else None)(study, active)
 
 
 def _table(study: str, was_active: bool) -> None:
     with guard():
-        records = list_runs(study=study, settings=get_settings())
+        records = runs_of(study)
         if any(r.active for r in records) != was_active:
             st.rerun()
         ids = [record.id for record in records]
