@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.settings import ASSETS
+from pages.components import frame
 from pages.components.guard import guard
 from pages.components.sidebar import sidebar
 
@@ -47,6 +48,6 @@ st.set_page_config(
 st.logo(str(ASSETS / "logo.svg"), size="large", icon_image=str(ASSETS / "icon.svg"))
 page = st.navigation(menu())
 name_dataset = sidebar()
-with guard():
+with guard(), frame.drawn():
     page.run()
 name_dataset()

@@ -7,7 +7,7 @@ import streamlit as st
 from core.data import DataSetStatus, list_datasets, prepare, remove
 from core.settings import get_settings
 from pages import _datasets_import
-from pages.components import badge, dataset
+from pages.components import badge, dataset, frame
 from pages.components.guard import guard
 from pages.components.progress import reporting
 from pages.components.text import plain
@@ -111,6 +111,7 @@ def card(status: DataSetStatus) -> None:
             actions(status)
 
 
+frame.enter()
 st.title("Data sets")
 with guard():
     sets = list_datasets(get_settings())

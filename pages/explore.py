@@ -7,7 +7,7 @@ import streamlit as st
 from core.data.table import TRAIN
 from pages import _explore_effects, _explore_overview, _explore_similarity
 from pages._explore_view import View
-from pages.components import badge, dataset, figure
+from pages.components import badge, dataset, figure, frame
 from pages.components.guard import guard
 from pages.components.text import plain
 
@@ -50,6 +50,7 @@ def choose_view() -> View | None:
     return View(table, scope or TRAIN, figure.colours())
 
 
+frame.enter()
 st.title("Explore")
 with guard():
     view = choose_view()

@@ -7,6 +7,7 @@ import streamlit as st
 from core import runs as core_runs
 from core.data import list_datasets
 from core.settings import PROJECT_ROOT, get_settings
+from pages.components import frame
 from pages.components.guard import guard
 
 #: File, title, icon, what one does there.
@@ -85,6 +86,7 @@ def first_steps() -> None:
     )
 
 
+frame.enter()
 st.title("PerturbScope")
 st.markdown(
     "Explore how compounds change gene expression in blood cells, train models that predict it, "

@@ -49,11 +49,17 @@ def choose(kind: str) -> str | None:
             icon=":material/database:",
         )
         return None
-    remembered = in_use(kind)
-    if key not in st.session_state and key not in st.query_params and remembered in labels:
-        st.session_state[key] = remembered
+    if key not in st.session_state and key not in st.query_params:
+        remembered = in_use(kind)
+        # Through the URL, not through the session: only so does the address name the set.
+        st.query_params[key] = remembered if remembered in labels else next(iter(labels))
     # Ids rather than labels are the options, so that the URL is short and outlives a new label.
-    chosen = st.selectbox("Data set", list(labels), key=key, bind="query-params")
+    # No option is the default, because a default is left out of the URL, and another set may be
+    # the first one when a colleague opens it.
+    chosen = st.selectbox("Data set", list(labels), index=None, key=key, bind="query-params")
+    if chosen is None:
+        st.info("Choose a data set; one that an address names may not be prepared here.")
+        return None
     st.session_state[_memory(kind)] = chosen
     return chosen
 
