@@ -1,4 +1,4 @@
-"""Simulated data sets, always labelled as such."""
+"""Simulated data sets; whatever shows them must say that they are simulated."""
 
 from core.data.simulation.op2 import simulate_op2
 

@@ -32,10 +32,10 @@ NULL_SCALE = 1 / np.log(10)
 #: (delta method: −log10 p ≈ z²/(2 ln 10), so var ≈ (z/ln 10)² = 2/ln 10 · (−log10 p)).
 EFFECT_VARIANCE = 2 / np.log(10)
 #: Noise of the z-scores by cell type; below 1, as in the real table (moderated statistics).
-NOISE = np.array([0.72, 0.75, 0.70, 0.62, 0.58, 0.72])
+NOISE = np.array([0.62, 0.64, 0.60, 0.60, 0.58, 0.60])
 
 #: RMS of the programme that all rows of a cell type share, and its correlation between types.
-PROGRAMME_RMS = np.array([0.26, 0.28, 0.24, 0.20, 0.14, 0.26])
+PROGRAMME_RMS = np.array([0.30, 0.32, 0.32, 0.28, 0.13, 0.34])
 PROGRAMME_CORRELATION = np.array(
     [
         [1.0, 0.5, 0.4, 0.3, 0.1, 0.4],
@@ -59,19 +59,24 @@ LINEAGE_CORRELATION = np.array(
 )
 
 #: Strength of mild and of toxic compounds, relative to NK cells.
-MILD_SENSITIVITY = np.array([0.9, 1.0, 1.0, 0.9, 0.85, 1.0])
-TOXIC_SENSITIVITY = np.array([1.1, 1.35, 1.0, 0.6, 0.22, 0.8])
+MILD_SENSITIVITY = np.array([0.55, 0.55, 1.0, 1.0, 1.1, 1.0])
+TOXIC_SENSITIVITY = np.array([1.15, 1.45, 1.0, 0.95, 0.38, 1.1])
+#: Share of the toxicity programme in the responses of the most toxic compounds.
+TOXICITY_SHARE = np.array([0.55, 0.45, 0.72, 0.25, 0.0, 0.85])
 #: Share of a response's direction that belongs to one (cell type, compound) pair alone.
-INTERACTION = np.array([0.25, 0.3, 0.25, 0.2, 0.2, 0.2])
+#: In toxic compounds this share, and the jitter below, shrink by up to TOXIC_CALM.
+INTERACTION = np.array([0.3, 0.3, 0.3, 0.4, 0.4, 0.3])
 #: SD of the log-strength of one pair around what its compound and cell type say.
-STRENGTH_JITTER = np.array([0.25, 0.25, 0.0, 0.3, 0.3, 0.25])
+STRENGTH_JITTER = np.array([0.25, 0.25, 0.0, 0.25, 0.25, 0.25])
+TOXIC_CALM = 0.7
 
 #: Parts of a compound's latent factors, as shares of variance.
-STRUCTURE_SHARE, MECHANISM_SHARE = 0.2, 0.5
+STRUCTURE_SHARE, MECHANISM_SHARE = 0.2, 0.6
 N_FACTORS = 24
 
-#: Mean latent potency of the mechanisms that act strongly on blood cells in culture; all
-#: others are 0. Units: SD of the potency of a compound of no strong mechanism.
+#: Mean latent potency of the mechanisms that act strongly on blood cells in culture (by their
+#: pharmacology, and those that head the real NK rows); all others are 0. Units: SD of the
+#: potency of a compound of no strong mechanism.
 POTENCY = {
     "transcriptional CDK inhibitor": 5.5,
     "proteasome inhibitor": 5.5,
@@ -96,9 +101,19 @@ POTENCY = {
 }
 #: Potency of a positive control: it has many replicates, hence much smaller p-values.
 CONTROL_POTENCY = 2.0
-#: Mechanisms to which B and myeloid cells respond less than NK cells: with them at full
-#: strength, the published scores of the public test rows would be out of any model's reach.
-SPARED_IN_B_AND_MYELOID = {
-    "adenosine kinase inhibitor": 0.15,
-    "Na/K-ATPase inhibitor": 0.2,
+#: Response of each cell type to a mechanism, relative to what its strength in NK cells says
+#: (order of :data:`CELL_TYPES`). Below 1 for strong mechanisms of the public test rows: at full
+#: strength there, the published public scores would be out of any model's reach. Above 1 where
+#: B or myeloid cells are known to depend on the target.
+LINEAGE_RESPONSE = {
+    "adenosine kinase inhibitor": (0.1, 0.1, 1, 0.15, 0.3, 0.15),
+    "Na/K-ATPase inhibitor": (0.1, 0.1, 1, 0.15, 0.3, 0.15),
+    "HSP90 inhibitor": (0.25, 0.25, 1, 0.4, 0.5, 0.4),
+    "HDAC inhibitor": (1.2, 1.2, 1, 1, 1, 1),
+    "BCL2 family inhibitor": (2.5, 1.5, 1, 1, 1, 1),
+    "SYK/BTK inhibitor": (2, 1.5, 1, 1, 1, 1),
+    "glucocorticoid receptor agonist": (2, 2.5, 1, 1, 1, 1),
+    "MDM2 inhibitor": (2, 2, 1, 1, 1, 1),
+    "MEK inhibitor": (1, 2, 1, 1, 1, 1),
+    "IKK inhibitor": (1.5, 2, 1, 1, 1, 1),
 }

@@ -13,15 +13,16 @@ from core.data.simulation.calibration import (
     CELL_TYPES,
     CONTROL_POTENCY,
     INTERACTION,
+    LINEAGE_RESPONSE,
     MECHANISM_SHARE,
     MILD_SENSITIVITY,
     N_FACTORS,
     NK_RMS_LEVELS,
     NK_RMS_VALUES,
     POTENCY,
-    SPARED_IN_B_AND_MYELOID,
     STRENGTH_JITTER,
     STRUCTURE_SHARE,
+    TOXIC_CALM,
     TOXIC_SENSITIVITY,
 )
 
@@ -98,14 +99,15 @@ def simulate_drugs(
     nk_rms = np.exp(np.interp(rank, NK_RMS_LEVELS, np.log(NK_RMS_VALUES)))
     toxic = np.clip(np.log(nk_rms / 1.2) / np.log(6 / 1.2), 0, 1)
 
-    interaction = INTERACTION[:, None, None]
+    calm = 1 - TOXIC_CALM * toxic
+    interaction = (INTERACTION[:, None] * calm)[:, :, None]
     factors = np.sqrt(1 - interaction) * latent[:, :-1] + np.sqrt(
         interaction
     ) * rng.standard_normal((n_types, n, N_FACTORS))
 
     log_sensitivity = np.log(MILD_SENSITIVITY)[:, None] * (1 - toxic)
     log_sensitivity = log_sensitivity + np.log(TOXIC_SENSITIVITY)[:, None] * toxic
-    log_sensitivity += STRENGTH_JITTER[:, None] * rng.standard_normal((n_types, n))
-    spared = np.array([SPARED_IN_B_AND_MYELOID.get(name, 1.0) for name in label])
-    log_sensitivity[:2] += np.log(spared)
+    log_sensitivity += STRENGTH_JITTER[:, None] * calm * rng.standard_normal((n_types, n))
+    even = (1.0,) * n_types
+    log_sensitivity += np.log([LINEAGE_RESPONSE.get(name, even) for name in label]).T
     return Drugs(factors, nk_rms, toxic, np.exp(log_sensitivity))

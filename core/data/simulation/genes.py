@@ -67,10 +67,11 @@ def simulate_genes(rng: np.random.Generator, n_genes: int) -> GenePrograms:
     loadings = np.sqrt(common) * shared + np.sqrt(1 - common) * own
     loadings = unit_rms(loadings * active)
 
-    # Cells that die lose the transcripts they had; genes that were silent all gain alike.
-    silent = 1 / (1 + np.exp((expression - 0.5) / 0.08))
-    lost = lineage @ rng.standard_normal((n_types, n_genes))
-    toxicity = unit_rms(silent + (1 - silent) * (0.1 + 0.7 * lost))
+    # Cells that die lose the transcripts they had; silent genes all seem to gain, the more the
+    # less they are expressed, up to a ceiling.
+    lost = np.sqrt(0.6) * rng.standard_normal(n_genes)
+    lost = lost + np.sqrt(0.4) * (lineage @ rng.standard_normal((n_types, n_genes)))
+    toxicity = unit_rms((1 - expression) ** 1.5 + 0.5 * expression * lost)
 
     mixing = np.linalg.cholesky(PROGRAMME_CORRELATION)
     programme = unit_rms(mixing @ heavy_tailed(rng, (n_types, n_genes)) * (0.3 + active))
