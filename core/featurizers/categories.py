@@ -15,8 +15,6 @@ def known(column: pd.Series) -> list[str]:
 
 def codes(column: pd.Series, categories: Sequence[str]) -> np.ndarray:
     """Position of each value among ``categories``, int64 ``(n,)``; −1 for one never seen."""
-    return (
-        pd.Index(categories, dtype=object)
-        .get_indexer(pd.Index(column.astype(str), dtype=object))
-        .astype(np.int64)
-    )
+    position = {value: code for code, value in enumerate(categories)}
+    found = (position.get(str(value), -1) for value in column)
+    return np.fromiter(found, dtype=np.int64, count=len(column))

@@ -59,7 +59,7 @@ class Morgan(Featurizer):
 
     @property
     def names(self) -> list[str]:
-        """``morgan2_0`` …"""
+        """Column names: ``morgan2_0`` and so on."""
         return [f"morgan{self.params.radius}_{i}" for i in range(self.params.length)]
 
     def state(self) -> dict[str, Any]:

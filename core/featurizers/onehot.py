@@ -54,7 +54,7 @@ class OneHot(Featurizer):
 
     @property
     def names(self) -> list[str]:
-        """``cell_type=NK cells``, ``sm_name=Clotrimazole`` …"""
+        """Column names: ``cell_type=NK cells``, ``sm_name=Clotrimazole`` and so on."""
         return [f"{column}={value}" for column, of in self._categories.items() for value in of]
 
     def state(self) -> dict[str, Any]:

@@ -98,7 +98,7 @@ class TargetStatistics(Featurizer):
 
     @property
     def names(self) -> list[str]:
-        """``sm_name mean svd1`` …, ``sm_name log_rows``, ``cell_type mean svd1`` …"""
+        """Column names: ``sm_name mean svd1``, ``cell_type log_rows`` and so on."""
         return [
             name
             for column in GROUPS
