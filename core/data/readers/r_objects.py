@@ -143,11 +143,17 @@ def read_panglaodb(files: Mapping[str, Path], on_progress: OnProgress) -> AnnDat
 
 
 def _attribute(value: Any, *path: str) -> Any:
-    """Follow slots, list members and environment variables; ``None`` where one is missing."""
+    """Follow slots, list members and environment variables; ``None`` where one is missing.
+
+    An environment keeps its variables in a hash table or, if it has none, in its frame.
+    """
     for name in path:
-        value = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
-        if value is None:
+        found = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+        if found is None and isinstance(frame := getattr(value, "frame", None), Mapping):
+            found = frame.get(name)
+        if found is None:
             return None
+        value = found
     return value
 
 
