@@ -72,24 +72,38 @@ def common_substructure(
     Returns
     -------
     Common
-        Without atoms where the two share no bond.
+        The largest that was found within ``timeout`` seconds; without atoms where the two share
+        no bond.
+
+    Raises
+    ------
+    TimeLimitError
+        Where not even placing it on the molecules came to an end.
     """
+    smarts, left, right, complete = call(
+        "neighbours:common_body",
+        {"first": to_hex(first), "second": to_hex(second), "timeout": timeout},
+        timeout=2 * timeout + 2,
+        what="The maximum common substructure",
+    )
+    return Common(smarts, tuple(left), tuple(right), complete)
+
+
+def common_body(first: str, second: str, timeout: float) -> list[Any]:
+    """Body of :func:`common_substructure`, run in the helper process."""
+    mols = [from_hex(first), from_hex(second)]
     with rdBase.BlockLogs():
         found = rdFMCS.FindMCS(
-            [first, second],
+            mols,
             timeout=max(1, round(timeout)),
             ringMatchesRingOnly=True,
             completeRingsOnly=True,
         )
     pattern = Chem.MolFromSmarts(found.smartsString) if found.numAtoms else None
     if pattern is None:
-        return Common("", (), (), not found.canceled)
-    return Common(
-        found.smartsString,
-        tuple(first.GetSubstructMatch(pattern)),
-        tuple(second.GetSubstructMatch(pattern)),
-        not found.canceled,
-    )
+        return ["", [], [], not found.canceled]
+    matches = [list(mol.GetSubstructMatch(pattern)) for mol in mols]
+    return [found.smartsString, *matches, not found.canceled]
 
 
 def parse_smarts(smarts: str) -> Chem.Mol:
