@@ -62,7 +62,12 @@ def study_form(
         if name in plain_names:
             continue
         with st.expander(field.title or name, expanded=False):
-            draft[name] = fields(_model_of(field), values[name], f"{key}.{name}", columns=3)
+            draft[name] = fields(
+                _model_of(field),
+                values[name],
+                f"{key}.{name}",
+                columns=3 if len(_model_of(field).model_fields) > 4 else 2,
+            )
     return draft
 
 
@@ -148,6 +153,7 @@ def choices(
         help=field.description,
         key=key,
         select_all=False,
+        wrap=True,
     )
     if not chosen:
         st.caption(f":red[{field.title}: choose at least one.]")

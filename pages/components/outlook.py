@@ -29,8 +29,10 @@ def outlook(config: PerturbationConfig, table: PerturbationTable) -> None:
 
 
 def _fits(shape: Outlook) -> str:
-    folds = f"{shape.n_networks + shape.n_others} models × {len(shape.folds)} folds"
-    return folds + (", and each once more on all training rows" if shape.final_fit else "")
+    n = shape.n_networks + shape.n_others
+    words = f"{n} chosen model{'s' if n > 1 else ''} × {len(shape.folds)} folds"
+    words += ", and each once more on all training rows" if shape.final_fit else ""
+    return f"{words}. {shape.n_baselines} quick baselines run in the same folds."
 
 
 def _folds(shape: Outlook) -> str:

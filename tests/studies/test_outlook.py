@@ -36,7 +36,7 @@ def test_rows_and_fits_by_hand() -> None:
     shape = outlook(config(), obs(), 50)
     assert (shape.n_train, shape.n_test) == (10, 2)
     assert shape.folds == ((8, 2),) * 5
-    assert (shape.n_networks, shape.n_others) == (1, 1)
+    assert (shape.n_networks, shape.n_others, shape.n_baselines) == (1, 1, 5)
     assert shape.fits == 12  # two models, five folds, and once more on all rows
     assert shape.network_fits == 6
 

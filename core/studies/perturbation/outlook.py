@@ -13,6 +13,7 @@ from core.featurizers.base import FEATURIZERS
 from core.featurizers.inputs import MOLECULE
 from core.models.base import MODELS
 from core.studies.perturbation.config import PerturbationConfig, Scheme
+from core.studies.perturbation.plan import specs
 from core.training.splits import make_folds
 
 #: Schemes in which all rows of a compound are held out together.
@@ -31,6 +32,8 @@ class Outlook:
         Measured training rows and test rows of the table.
     n_networks, n_others
         Chosen models that are trained epoch by epoch, and that are fitted in one step.
+    n_baselines
+        Baselines that run in the same folds beside them; quick, and not counted in the fits.
     final_fit
         Whether each model is fitted once more on all training rows.
     cautions
@@ -42,12 +45,13 @@ class Outlook:
     n_test: int
     n_networks: int
     n_others: int
+    n_baselines: int
     final_fit: bool
     cautions: tuple[str, ...]
 
     @property
     def fits(self) -> int:
-        """Number of times that a model is fitted."""
+        """Number of times that a chosen model is fitted."""
         return (self.n_networks + self.n_others) * (len(self.folds) + self.final_fit)
 
     @property
@@ -86,6 +90,7 @@ def outlook(config: PerturbationConfig, obs: pd.DataFrame, n_genes: int) -> Outl
         n_test=len(obs) - len(train),
         n_networks=n_networks,
         n_others=len(kinds) - n_networks,
+        n_baselines=sum(not spec.chosen for spec in specs(config)),
         final_fit=config.final_fit,
         cautions=(),
     )
