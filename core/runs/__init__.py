@@ -26,7 +26,15 @@ from core.runs.jobs import (
     submit,
     wait_handed_over,
 )
-from core.runs.store import RunProgress, RunRecord, RunState, history_of, read_progress, run_folder
+from core.runs.store import (
+    RunProgress,
+    RunRecord,
+    RunState,
+    history_of,
+    read_progress,
+    run_folder,
+    run_folders,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +58,7 @@ __all__ = [
     "progress",
     "remove",
     "resume",
+    "run_folders",
     "run_here",
     "running",
     "stop_cluster",

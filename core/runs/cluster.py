@@ -28,7 +28,7 @@ from core.runs.process import is_alive, this_process
 from core.settings import PREFIX, PROJECT_ROOT, Settings, get_settings
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
     from distributed.security import Security
 
 IDLE_MINUTES = 30.0
@@ -101,7 +101,7 @@ def _start(settings: Settings) -> dict[str, Any]:
     }
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "core.runs.cluster"],
+            [sys.executable, "-m", "core", "cluster", "serve"],
             cwd=PROJECT_ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -226,7 +226,6 @@ def serve(settings: Settings | None = None, *, idle_minutes: float = IDLE_MINUTE
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
     options = {
-        "distributed.scheduler.idle-timeout": f"{idle_minutes * 60:.1f} s",
         "distributed.scheduler.work-stealing": settings.workers > 1,
         "distributed.nanny.pre-spawn-environ": _thread_environment(settings.workers),
         # results are a word each, so Dask has nothing to spill when a model needs memory
@@ -248,14 +247,31 @@ def serve(settings: Settings | None = None, *, idle_minutes: float = IDLE_MINUTE
     me = this_process().as_dict()
     info = {"address": cluster.scheduler_address, **me, **_size(settings)}
     write_json(settings.workspace / _INFO, info | {"code_version": code_version()})
+    up = time.time()
     while not stop.wait(0.5):
         ours = read_json(settings.workspace / _INFO).get("pid") == me["pid"]
         scheduler = cluster.scheduler
         if not ours or scheduler is None or scheduler.status.name in {"closing", "closed"}:
             break
+        if scheduler.idle_since:
+            idle = time.time() - max(up, scheduler.idle_since)
+            if idle > idle_minutes * 60:
+                break
     if read_json(settings.workspace / _INFO).get("pid") == me["pid"]:
         (settings.workspace / _INFO).unlink(missing_ok=True)
-    cluster.close(timeout=1)  # a task cannot be talked out of it: its worker is killed
+    _close(cluster)
+
+
+def _close(cluster: LocalCluster) -> None:
+    """Close without waiting for the tasks: a thread that trains cannot be talked out of it."""
+    import psutil
+
+    for nanny in cluster.workers.values():
+        nanny.auto_restart = False
+        with contextlib.suppress(psutil.NoSuchProcess):
+            psutil.Process(nanny.pid).kill()
+    with contextlib.suppress(TimeoutError):
+        cluster.close(timeout=_STOP_SECONDS / 2)
 
 
 def _thread_environment(workers: int) -> dict[str, str]:
@@ -265,7 +281,3 @@ def _thread_environment(workers: int) -> dict[str, str]:
     threads = str(max(1, cores // workers))
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     return {name: os.environ.get(name, threads) for name in names}
-
-
-if __name__ == "__main__":
-    serve()

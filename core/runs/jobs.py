@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from core.errors import RunError
@@ -32,6 +32,11 @@ ORPHANED = "The cluster that it was queued on is gone; resume it to queue it aga
 NOT_HANDED_OVER = "The process that submitted it ended too early; resume it to queue it again."
 CANCELLED_IN_QUEUE = "It was cancelled before it began."
 _PROBE_EVERY = 15.0
+
+
+def ignore(_: str) -> None:
+    """Listen to nothing."""
+
 
 _handovers: dict[str, threading.Thread] = {}
 _probed: dict[str, tuple[float, bool]] = {}
@@ -71,12 +76,20 @@ def run_here(
     *,
     settings: Settings | None = None,
     on_progress: OnProgress = silent,
+    on_created: Callable[[str], object] = ignore,
     tags: Iterable[str] = (),
 ) -> str:
-    """Do a run in this process, to its end, and return its id; its record says how it ended."""
+    """Do a run in this process, to its end, and return its id; its record says how it ended.
+
+    Parameters
+    ----------
+    on_created
+        Called with the id before the work begins, so that it can be watched and cancelled.
+    """
     settings = settings or get_settings()
     _check_study(study)
     folder = store.create(study, config, settings, tags=tags, code_version=code_version())
+    on_created(folder.name)
     execute(folder, 1, settings, on_progress=on_progress)
     return folder.name
 

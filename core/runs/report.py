@@ -52,10 +52,15 @@ class Reporter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stop.set()
-        self._thread.join()
-        if self._last and not self.lost:
-            write_json(self.folder / store.PROGRESS, self._last)
+        self.close()
+
+    def close(self) -> None:
+        """Stop the heartbeat and write the last progress; done once, a second call does nothing."""
+        if not self._stop.is_set():
+            self._stop.set()
+            self._thread.join()
+            if self._last and not self.lost:
+                write_json(self.folder / store.PROGRESS, self._last)
 
     def on_progress(self, done: int, total: int, message: str) -> None:
         """Keep ``done`` of ``total`` and what is being done; written four times a second."""

@@ -150,7 +150,9 @@ def create(
     """Make the folder of a new run, queued; its name is the run's id."""
     settings.runs_folder.mkdir(parents=True, exist_ok=True)
     while True:
-        run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        moment = datetime.now(UTC)  # the milliseconds come first in the suffix: ids sort by age
+        suffix = f"{moment.microsecond // 1000:03x}{secrets.randbelow(16):x}"
+        run_id = f"{moment:%Y%m%d-%H%M%S}-{suffix}"
         folder = settings.runs_folder / run_id
         try:
             folder.mkdir()

@@ -33,7 +33,7 @@ _MAX_KEY, _MAX_PARAM, _MAX_TAG = 250, 6000, 5000
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
 }
 _UNTRACKED_KEYS = frozenset({"model", "fold", "epoch"})
 
@@ -296,5 +296,5 @@ def _is_number(value: Any) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    first = str(error).strip().splitlines()
-    return (first[0] if first else type(error).__name__)[:200].rstrip(".")
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return re.sub(r"//[^/@\s]+@", "//", first)[:200].rstrip(".")

@@ -175,24 +175,24 @@ class _Attempt:
     ) -> RunState:
         if self.reporter.lost:  # another attempt owns the run and its MLflow run now
             return RunState(read_json(self.folder / store.STATUS).get("state", state))
-        ended = store.now()
-        if self.tracker is not None:
-            self.tracker.finish(
-                _MLFLOW_STATUS[state],
-                metrics=metrics,
-                files=(self.folder / store.CONFIG, self.folder / store.METRICS),
-                tags={"data_hash": self.data_hash} if self.data_hash else None,
-            )
-        known = {"data_hash": self.data_hash} if self.data_hash else {}
+        self.reporter.close()
+        known: dict[str, Any] = {"data_hash": self.data_hash} if self.data_hash else {}
         store.update(
             self.folder,
             expect={RunState.RUNNING},
             expect_attempt=self.attempt,
             state=state,
-            ended=ended,
+            ended=store.now(),
             error=error,
             **known,
         )
+        if self.tracker is not None:  # last: nobody waits for MLflow to see how the run ended
+            self.tracker.finish(
+                _MLFLOW_STATUS[state],
+                metrics=metrics,
+                files=(self.folder / store.CONFIG, self.folder / store.METRICS),
+                tags=known,
+            )
         return state
 
 
