@@ -51,8 +51,9 @@ def choose(kind: str) -> str | None:
         return None
     if key not in st.session_state and key not in st.query_params:
         remembered = in_use(kind)
-        # Through the URL, not through the session: only so does the address name the set.
-        st.query_params[key] = remembered if remembered in labels else next(iter(labels))
+        first = remembered if remembered in labels else next(iter(labels))
+        # Both: the session for the widget's value, the URL so that the address names the set.
+        st.session_state[key] = st.query_params[key] = first
     # Ids rather than labels are the options, so that the URL is short and outlives a new label.
     # No option is the default, because a default is left out of the URL, and another set may be
     # the first one when a colleague opens it.
