@@ -21,7 +21,7 @@ _SCARCE = 0.5
 _KNOWN_SHARE = 17 / 146
 
 
-def make_folds(obs: pd.DataFrame, scheme: str, n_folds: int = 5, *, seed: int = 0) -> np.ndarray:
+def make_folds(obs: pd.DataFrame, scheme: str, n_folds: int = 5, seed: int = 0) -> np.ndarray:
     """Assign each row to the fold in which it is held out.
 
     Parameters

@@ -83,6 +83,14 @@ class TrainingConfig(StudyConfig):
     patience: int = Field(
         20, ge=0, title="Patience", description="Stop after so many epochs without gain; 0: never."
     )
+    stopping_share: float = Field(
+        0.1,
+        ge=0,
+        lt=0.5,
+        title="Stopping rows",
+        description="Share of a fold's training pairs, chosen by the same scheme, that decide when "
+        "to stop; the held-out pairs stay unseen. With 0, or patience 0, the last epoch counts.",
+    )
     precision: Precision = Field(
         Precision.AUTO,
         title="Precision",
