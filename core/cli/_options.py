@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Union, cast, get_args, get_origin
 
 import typer
 from pydantic import BaseModel, ValidationError
@@ -53,7 +53,7 @@ def leaves(config: type[BaseModel], prefix: tuple[str, ...] = ()) -> list[Leaf]:
     found: list[Leaf] = []
     for name, field in config.model_fields.items():
         path = (*prefix, name)
-        annotation: Any = field.annotation
+        annotation = cast(Any, field.annotation)
         if _is_model(annotation):
             found += leaves(annotation, path)
         else:

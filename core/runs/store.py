@@ -260,7 +260,7 @@ def load(folder: Path) -> RunRecord | None:
         started=_time(status.get("started")),
         ended=_time(status.get("ended")),
         config=read_json(folder / CONFIG),
-        metrics=read_json(folder / METRICS) if finished else {},
+        metrics=_metrics(folder) if finished else {},
         dataset=status.get("dataset"),
         data_hash=status.get("data_hash"),
         simulated=status.get("simulated"),
@@ -274,6 +274,11 @@ def load(folder: Path) -> RunRecord | None:
         cancelling=state == RunState.RUNNING and (folder / CANCEL).exists(),
         mlflow_run_id=status.get("mlflow_run_id"),
     )
+
+
+def _metrics(folder: Path) -> dict[str, float]:
+    values = read_json(folder / METRICS).items()
+    return {key: float(value) for key, value in values if isinstance(value, (int, float))}
 
 
 def _time(text: str | None) -> datetime | None:

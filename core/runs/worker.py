@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,7 +126,7 @@ class _Attempt:
         context.check_cancelled()
         result = study.run(config, context)
         self.data_hash = result.data_hash()
-        return {key: float(value) for key, value in result.summary().items()}
+        return {key: value for key, value in result.summary().items() if _is_finite(value)}
 
     def _describe(self, status: dict[str, Any], config: StudyConfig) -> None:
         """Write down what the run works on and with, here and in MLflow."""
@@ -196,6 +197,11 @@ class _Attempt:
         return state
 
 
+def _is_finite(value: object) -> bool:
+    """Whether a metric was measured: what is not defined for this data is left out."""
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
 def _data_facts(settings: Settings, dataset: str | None) -> dict[str, Any]:
     """Content hash of the data set, and whether it is a simulation; None where not known."""
     meta = read_json(settings.datasets_folder / dataset / "meta.json") if dataset else {}
@@ -204,12 +210,12 @@ def _data_facts(settings: Settings, dataset: str | None) -> dict[str, Any]:
 
 def _device(settings: Settings, config: StudyConfig) -> str:
     """The device a network of this run trains on, by name."""
-    wanted = getattr(getattr(config, "training", None), "device", "auto")
-    try:
-        from core.training import resolve_device
-    except ImportError:
-        return settings.device if wanted == "auto" else wanted
-    return str(resolve_device(settings.device if wanted == "auto" else wanted))
+    wanted = getattr(getattr(config, "training", None), "device", None)
+    if wanted is None:  # a study that trains no network
+        return "cpu"
+    from core.training import resolve_device
+
+    return str(resolve_device(wanted, settings.device))
 
 
 def _sentence(error: Exception) -> str:

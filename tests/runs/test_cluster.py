@@ -130,3 +130,41 @@ def test_idle_cluster_leaves_by_itself(tmp_path: Path) -> None:
     process.kill()
     assert process.exitcode == 0
     assert not (settings.workspace / "cluster.json").exists()
+
+
+def test_cluster_of_a_team_is_used_where_it_is_configured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=None
+    ) as team:
+        settings = load_settings(
+            workspace=tmp_path / "w",
+            device="cpu",
+            scheduler_address=team.scheduler_address,
+            tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}",
+        )
+        run_id = runs.submit("toy", toy(2, 0.0), settings=settings)
+        wait_until(settings, run_id, lambda run: run.state == RunState.FINISHED)
+        assert not (settings.workspace / "cluster.json").exists()
+        # another process of the same user, without that setting, does not take it for an orphan
+        slow = runs.submit("toy", toy(100, 0.05), settings=settings)
+        waiting = runs.submit("toy", toy(1, 0.0), settings=settings)
+        runs.wait_handed_over(waiting, 10)
+        plain = settings.model_copy(update={"scheduler_address": None})
+        assert runs.get_run(waiting, settings=plain).state == RunState.QUEUED
+        runs.cancel(slow, settings=settings)
+        wait_until(settings, waiting, lambda run: run.state == RunState.FINISHED)
+
+        def blind(answers: object, folder: Path, address: str) -> None:
+            real({"tcp://worker:1": False}, folder, address)
+
+        from core.runs import jobs
+
+        real = jobs._check_workers
+        monkeypatch.setattr(jobs, "_check_workers", blind)
+        lost = runs.submit("toy", toy(1, 0.0), settings=settings)
+        record = wait_until(settings, lost, lambda run: run.state == RunState.FAILED)
+        assert "do not see" in (record.error or "")

@@ -1,0 +1,66 @@
+"""Small finished runs of the perturbation study, so that Train and Runs open with curves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.errors import RunError
+from core.progress import OnProgress
+from core.runs.demo import DEMO_STEPS, DemoStep
+from core.runs.jobs import get_run, list_runs, remove, run_here
+from core.runs.store import STATUS, RunState, run_folders
+from core.settings import Settings
+
+STUDY, DATASET = "perturbation", "op2-demo"
+#: Fewer folds and epochs than a serious run, and a low-rank head: seconds instead of minutes.
+_SMALL: dict[str, Any] = {
+    "dataset": DATASET,
+    "validation": {"scheme": "competition", "n_folds": 3},
+    "target": {"n_components": 64},
+}
+_TRAINING = {"epochs": 40, "patience": 0}
+DEMO_RUNS: dict[str, dict[str, Any]] = {
+    "demo-mlp": {"name": "Demo: MLP", "models": [{"name": "mlp"}], "training": _TRAINING},
+    "demo-transformer": {
+        "name": "Demo: transformer",
+        "models": [{"name": "transformer"}],
+        "training": _TRAINING,
+    },
+    "demo-ensemble": {
+        "name": "Demo: classical ensemble",
+        "models": [{"name": "knn"}, {"name": "ridge"}, {"name": "kernel_ridge"}],
+    },
+}
+
+
+def _step(tag: str, values: dict[str, Any]) -> DemoStep:
+    def done(settings: Settings) -> bool:
+        return any(
+            f'"{tag}"' in text and f'"{RunState.FINISHED}"' in text
+            for text in ((path / STATUS).read_text("utf-8") for path in run_folders(settings))
+        )
+
+    def make(settings: Settings, on_progress: OnProgress) -> None:
+        from core.studies.perturbation.config import PerturbationConfig
+
+        for record in list_runs(study=STUDY, settings=settings):
+            if tag in record.tags and record.resumable:  # a set-up that was stopped half-way
+                remove(record.id, settings=settings)
+        config = PerturbationConfig.model_validate(_SMALL | values)
+        run_id = run_here(
+            STUDY, config, settings=settings, on_progress=on_progress, tags=("demo", tag)
+        )
+        record = get_run(run_id, settings=settings)
+        if record.state != RunState.FINISHED:
+            raise RunError(f"The run '{record.name}' is {record.state}: {record.error}")
+
+    return DemoStep(done, make)
+
+
+for _tag, _values in DEMO_RUNS.items():
+    DEMO_STEPS.add(
+        _tag,
+        _step(_tag, _values),
+        label=_values["name"],
+        help="A small finished run on the simulated demo table.",
+    )
