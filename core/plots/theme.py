@@ -1,7 +1,8 @@
 """Colours of the house, in light and dark, and the words that Plotly may not interpret.
 
 The categorical colours follow Okabe & Ito (https://jfly.uni-koeln.de/color/), moved in lightness
-until each has a contrast of 3:1 or more with the page; the diverging scale runs from blue to
+until each has a contrast of 3:1 or more with the page, and any two stay apart also for red- and
+green-blind eyes (tests/plots/test_perturbation_theme.py); the diverging scale runs from blue to
 orange, which all common forms of colour blindness keep apart.
 """
 
@@ -72,7 +73,7 @@ class Palette:
         return {
             TRAIN: self.categorical[0],
             PUBLIC_TEST: self.categorical[1],
-            PRIVATE_TEST: self.categorical[3],
+            PRIVATE_TEST: self.categorical[2],
         }
 
 
@@ -86,13 +87,13 @@ LIGHT = Palette(
         "#0072b2",
         "#d55e00",
         "#00916a",
-        "#b0528c",
-        "#a17c00",
-        "#4a5bd0",
-        "#2b97c9",
-        "#7c4a21",
-        "#667079",
+        "#9a3d8f",
+        "#5c3a00",
+        "#6f7dff",
+        "#3b9cb3",
         "#8e1b3a",
+        "#23288c",
+        "#7c8794",
     ),
     sequential=(
         "#eef4fa",
@@ -130,13 +131,13 @@ DARK = Palette(
         "#56b4e9",
         "#f0883e",
         "#2fc79a",
-        "#e38fc0",
-        "#e8d44d",
-        "#9aa5ff",
-        "#3d8fd1",
-        "#c39b77",
-        "#aab4c0",
-        "#ff7d8e",
+        "#e58fc8",
+        "#ffe14d",
+        "#4f7df5",
+        "#b3743f",
+        "#c4f5d4",
+        "#a04fd0",
+        "#8b97a5",
     ),
     sequential=(
         "#1b2633",
