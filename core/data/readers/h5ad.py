@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +38,10 @@ def read_h5ad(path: Path) -> AnnData:
             f"The file {path.name} is HDF5 but no h5ad: it has no {' and no '.join(missing)}."
         )
     try:
-        return anndata.read_h5ad(path)
+        with warnings.catch_warnings():
+            # Notes on old layouts and repeated names: what matters of them, validation says.
+            warnings.simplefilter("ignore")
+            return anndata.read_h5ad(path)
     except Exception as error:  # anndata wraps whatever h5py met, in no one class
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(f"The h5ad file {path.name} cannot be read: {first}.") from error
