@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 from rdkit import Chem
+from streamlit.delta_generator import DeltaGenerator
 
 from core.molecules.parse import MAX_CHARACTERS, MoleculeError, parse, parse_line, remarks
 from core.molecules.standardise import standardise
@@ -12,16 +13,19 @@ from pages._molecules_view import Chosen, Shelf
 from pages.components.text import plain
 
 DATA, TYPED, SKETCH = "data", "text", "sketch"
-SOURCES = {DATA: "From the data", TYPED: "Type or paste", SKETCH: "Sketch"}
+SOURCES = {DATA: "Data", TYPED: "Text", SKETCH: "Sketch"}
 #: A molecule to begin with where none was given: clotrimazole, figure 2 of the seed report.
 FIRST = "Clc1ccccc1C(c1ccccc1)(c1ccccc1)n1ccnc1 Clotrimazole"
 
 
-def choose(view: Shelf) -> Chosen | None:
-    """The molecule in use, or None after saying why there is none."""
+def choose(view: Shelf, left: DeltaGenerator, right: DeltaGenerator) -> Chosen | None:
+    """The molecule in use, or None after saying why there is none.
+
+    ``left`` holds the choice of its source, ``right`` the molecule's own widget.
+    """
     _open_asked(view)
     options = [DATA, TYPED, SKETCH] if view.compounds is not None else [TYPED, SKETCH]
-    source = st.segmented_control(
+    source = left.segmented_control(
         "Molecule",
         options,
         format_func=SOURCES.__getitem__,
@@ -29,9 +33,13 @@ def choose(view: Shelf) -> Chosen | None:
         required=True,
         key="source",
         bind="query-params",
-        label_visibility="collapsed",
     )
-    chosen = _from_data(view) if source == DATA else _from_text(view, sketch=source == SKETCH)
+    if source == SKETCH:
+        _sketcher()
+    with right:
+        chosen = _from_data(view) if source == DATA else _from_text(view)
+    if source == DATA:
+        _rejected(view)
     return _parent(chosen) if chosen is not None else None
 
 
@@ -57,17 +65,20 @@ def _from_data(view: Shelf) -> Chosen | None:
         help="Type a few letters of its name.",
     )
     position = library.positions[name]
-    if len(library.rejected):
-        n = len(library.rejected)
-        st.caption(f"{n} compound{'s' if n > 1 else ''} of the data without a usable structure:")
-        st.dataframe(library.rejected, hide_index=True, height=140)
     text = str(library.frame["SMILES"].iloc[position])
     return Chosen(library.mols[position], text, name, position)
 
 
-def _from_text(view: Shelf, *, sketch: bool) -> Chosen | None:
-    if sketch:
-        _sketcher()
+def _rejected(view: Shelf) -> None:
+    """Say which compounds of the data cannot be shown, and why."""
+    assert view.compounds is not None
+    lost = view.compounds.rejected
+    if len(lost):
+        with st.expander(f"{len(lost):,} compounds of the data have no usable structure"):
+            st.dataframe(lost, hide_index=True)
+
+
+def _from_text(view: Shelf) -> Chosen | None:
     text = st.text_input(
         "SMILES or InChI",
         value=FIRST,
@@ -104,7 +115,7 @@ def _sketcher() -> None:
     if drawn and drawn != st.session_state.get("molecules-sketched"):
         st.session_state["molecules-sketched"] = drawn
         st.session_state["smiles"] = drawn
-    st.caption("Draw or edit, then press Apply: the sketch becomes the SMILES below.")
+    st.caption("Draw or edit, then press Apply: the sketch becomes the SMILES above.")
 
 
 def _parent(chosen: Chosen) -> Chosen:

@@ -18,7 +18,9 @@ from pages import _molecules_view as views
 from pages._molecules_view import Chosen, Shelf
 from pages.components.text import plain
 
-COLUMNS, CARDS = 6, 24
+COLUMNS, CARDS = 5, 20
+#: Letters of a name under a structure; the export has all of it.
+NAME_LENGTH = 26
 #: Compounds in a drawn grid for download.
 MOST_DRAWN = 200
 NAME, SIMILAR, WEIGHT, LOGP, QED = "name", "similar", "mw", "logp", "qed"
@@ -149,13 +151,15 @@ def _cards(
                 parts = (Highlight(atoms, colour=HIGHLIGHTS[0]),) if atoms else ()
                 st.image(
                     views.drawing(
-                        library.mols[position], size=(220, 150), highlights=parts, dark=view.dark
+                        library.mols[position], size=(260, 170), highlights=parts, dark=view.dark
                     ),
                     width="stretch",
                     alt=f"Structure of {name}",
                 )
                 now = st.checkbox(
-                    plain(name), value=name in picked, key=f"pick-{position}-{name in picked}"
+                    plain(_short(name)),
+                    value=name in picked,
+                    key=f"pick-{position}-{name in picked}",
                 )
                 if now != (name in picked):
                     (picked.add if now else picked.discard)(name)
@@ -163,6 +167,10 @@ def _cards(
                 if st.button("Open", key=f"open-{position}", type="tertiary"):
                     views.open_compound(name)
                     st.rerun()
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "…"
 
 
 def _safe(frame: pd.DataFrame) -> pd.DataFrame:

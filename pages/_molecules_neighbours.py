@@ -29,7 +29,7 @@ def draw(view: Shelf, chosen: Chosen) -> None:
         "the data; the maximum common substructure is drawn on coloured ground."
     )
     query = views.fingerprint(chosen.mol)
-    k = st.slider("Neighbours", 4, 24, 8, step=4, key="n-neighbours")
+    k = st.slider("Neighbours", 4, 24, 8, step=4, key="n-neighbours", width=320)
     found = nearest(query, library.fingerprints, k, leave_out=chosen.position)
     if not found:
         st.info("The data holds no other compound.")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import streamlit as st
-from rdkit import Chem
 
 from core.molecules.depict import HIGHLIGHTS, Highlight
-from core.molecules.substructures import BRICS_KIND, GROUP_KIND, Part, PartCounts, parts
+from core.molecules.substructures import BRICS_KIND, GROUP_KIND, Part, PartCounts, open_ended, parts
 from core.plots import molecules as figures
 from pages import _molecules_view as views
 from pages._molecules_view import Chosen, Shelf
@@ -71,7 +70,7 @@ def _cards(
 def _picture(view: Shelf, chosen: Chosen, part: Part) -> str:
     size = (220, 130)
     if part.kind == BRICS_KIND:
-        piece = Chem.MolFromSmiles(part.key)
+        piece = open_ended(chosen.mol, part.occurrences[0])
         if piece is not None:
             return views.drawing(piece, size=size, dark=view.dark)
     mark = (Highlight(part.atoms, colour=HIGHLIGHTS[1]),)

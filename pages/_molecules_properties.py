@@ -66,7 +66,7 @@ def _descriptors(chosen: Chosen) -> None:
             "Definition": [d.help for d in properties.DESCRIPTORS],
         }
     )
-    st.dataframe(frame, hide_index=True, height=36 * (len(frame) + 1))
+    st.dataframe(frame, hide_index=True, height="content")
 
 
 def _rules(chosen: Chosen) -> None:
@@ -85,17 +85,14 @@ def _rules(chosen: Chosen) -> None:
             verdict = f":green-badge[:material/check: passes, {rule.violations} not met]"
         with st.container(border=True):
             st.markdown(f"**{rule.name}** {verdict}  [{rule.source}](https://doi.org/{rule.doi})")
-            st.markdown(
-                " · ".join(
-                    f"{':material/check_small:' if c.met else ':material/close_small:'} "
-                    + (
-                        f"{c.label} **{c.value:.{c.decimals}f}** ({c.limits})"
-                        if c.met
-                        else f":red[{c.label} **{c.value:.{c.decimals}f}** ({c.limits})]"
-                    )
-                    for c in rule.criteria
-                )
-            )
+            st.markdown(" ".join(_chip(criterion) for criterion in rule.criteria))
+
+
+def _chip(criterion: properties.Criterion) -> str:
+    colour = "gray" if criterion.met else "red"
+    value = f"{criterion.value:.{criterion.decimals}f}".replace("-", "−")
+    limits = criterion.limits.replace("-", "−")
+    return f":{colour}-badge[{criterion.label} **{value}** ({limits})]"
 
 
 def _alerts(view: Shelf, chosen: Chosen) -> None:

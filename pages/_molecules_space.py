@@ -9,7 +9,7 @@ from core.molecules.neighbours import similarities
 from core.plots import molecules as figures
 from pages import _molecules_view as views
 from pages._molecules_view import Chosen, Shelf
-from pages.components import figure
+from pages.components import badge, figure
 from pages.components.text import plain
 
 NONE, SIMILARITY = "none", "Tanimoto to the molecule in use"
@@ -27,7 +27,7 @@ def draw(view: Shelf, chosen: Chosen) -> None:
         "Every compound of the data, laid out by UMAP ([McInnes et al. 2018]"
         "(https://doi.org/10.48550/arXiv.1802.03426)) on the Tanimoto distances of their Morgan "
         "fingerprints, always with the same seed. Only close compounds are meaningfully close. "
-        "Click a point to open its compound; draw a box or lasso to select several."
+        "Click a point to see its compound; draw a box or lasso to select several."
     )
     frame = views.columns(view)
     frame[SIMILARITY] = similarities(views.fingerprint(chosen.mol), library.fingerprints)
@@ -39,6 +39,8 @@ def draw(view: Shelf, chosen: Chosen) -> None:
     )
     n_neighbours = middle.slider("Neighbours", 5, 50, 15, step=5, key="space-neighbours")
     min_dist = right.slider("Spread", 0.0, 0.9, 0.1, step=0.1, key="space-spread")
+    if colour == views.STRENGTH and view.table is not None:
+        badge.simulated(view.table.simulated)
     points = views.space(view, n_neighbours, min_dist)
     frame = frame.assign(x=points[:, 0], y=points[:, 1])
     event = figure.show(

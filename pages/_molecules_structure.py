@@ -16,7 +16,14 @@ from pages import _molecules_view as views
 from pages._molecules_view import Chosen, Shelf
 from pages.components.text import plain
 
-HEIGHT = 400
+HEIGHT = 350
+SIZE = (620, 455)
+STYLES = {
+    Style.STICK: "Stick",
+    Style.BALL_AND_STICK: "Balls",
+    Style.SPHERE: "Sphere",
+    Style.SURFACE: "Surface",
+}
 _ORANGE = "#e69f00"
 
 
@@ -24,9 +31,9 @@ def structure(view: Shelf, chosen: Chosen) -> None:
     """Both drawings, with the highlighted part in each."""
     label, atoms = views.highlighted(chosen)
     flat, solid = st.columns(2, gap="medium")
-    with flat, st.container(border=True, height=HEIGHT + 130):
+    with flat, st.container(border=True, height="stretch"):
         _flat(view, chosen, atoms)
-    with solid, st.container(border=True, height=HEIGHT + 130):
+    with solid, st.container(border=True, height="stretch"):
         _solid(view, chosen, atoms)
     if label:
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -43,19 +50,18 @@ def structure(view: Shelf, chosen: Chosen) -> None:
 
 @st.fragment
 def _flat(view: Shelf, chosen: Chosen, atoms: tuple[int, ...]) -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown("**2D**")
-        numbers = st.toggle("Atom numbers", key="numbers")
+    st.markdown("**2D**")
+    place = st.container()
+    numbers = st.toggle("Atom numbers", key="numbers")
     parts = (Highlight(atoms, colour=HIGHLIGHTS[0]),) if atoms else ()
-    size = (620, HEIGHT)
     picture = views.drawing(
-        chosen.mol, size=size, highlights=parts, dark=view.dark, numbers=numbers
+        chosen.mol, size=SIZE, highlights=parts, dark=view.dark, numbers=numbers
     )
     name = chosen.name or "the molecule"
-    st.image(picture, width="stretch", alt=f"Structure of {name}")
+    place.image(picture, width="stretch", alt=f"Structure of {name}")
     with st.container(horizontal=True):
         stem = file_stem(chosen.name or "molecule")
-        light = views.drawing(chosen.mol, size=size, highlights=parts, numbers=numbers)
+        light = views.drawing(chosen.mol, size=SIZE, highlights=parts, numbers=numbers)
         st.download_button(
             "SVG",
             light,
@@ -85,18 +91,20 @@ def _solid(view: Shelf, chosen: Chosen, atoms: tuple[int, ...]) -> None:
         style = st.segmented_control(
             "Style",
             list(Style),
-            format_func=lambda s: s.value,
+            format_func=STYLES.__getitem__,
             default=Style.STICK,
             required=True,
             label_visibility="collapsed",
             key="style",
         )
+    place = st.container(height=HEIGHT + 2, border=False, gap=None)
+    with st.container(horizontal=True, vertical_alignment="center"):
         spin = st.toggle("Spin", key="spin")
-        hydrogens = st.toggle("Hydrogens", value=True, key="hydrogens")
+        hydrogens = st.toggle("Hydrogens on carbon", value=True, key="hydrogens")
     try:
         made = views.conformer(to_hex(chosen.mol), 5)
     except PerturbScopeError as error:
-        st.warning(plain(error), icon=":material/view_in_ar_off:")
+        place.warning(plain(error), icon=":material/view_in_ar_off:")
         return
     script = viewer_script.source(str(st.get_option("server.baseUrlPath") or ""))
     page = viewer_html(
@@ -112,11 +120,17 @@ def _solid(view: Shelf, chosen: Chosen, atoms: tuple[int, ...]) -> None:
         height=HEIGHT,
     )
     name = chosen.name or "the molecule"
-    st.iframe(page, height=HEIGHT, alt=f"3D structure of {name}; drag to turn, scroll to zoom")
+    place.iframe(page, height=HEIGHT, alt=f"3D structure of {name}; drag to turn, scroll to zoom")
     _below(made, chosen, offline=script.offline)
 
 
 def _below(made: Conformer, chosen: Chosen, *, offline: bool) -> None:
+    words = plain(made.note)
+    if not offline:
+        words += (
+            " The viewer's script comes from its CDN, which needs internet: "
+            "`python -m core static` puts it here."
+        )
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "SDF",
@@ -128,10 +142,4 @@ def _below(made: Conformer, chosen: Chosen, *, offline: bool) -> None:
             icon=":material/download:",
             type="tertiary",
         )
-        words = plain(made.note)
-        if not offline:
-            words += (
-                " The viewer's script comes from its CDN, which needs internet: "
-                "`python -m core static` puts it here."
-            )
         st.caption(words)

@@ -28,6 +28,10 @@ PICKED = "molecules-picked"
 OPEN = "molecules-open"
 
 
+#: Column of :func:`columns`: how strongly cells answer to a compound.
+STRENGTH = "Mean response RMS (training rows)"
+
+
 @dataclass(frozen=True)
 class Chosen:
     """The molecule in use.
@@ -171,7 +175,7 @@ def _columns(key: str, _table: PerturbationTable, _library: Library) -> pd.DataF
     by = obs["sm_name"].astype(str)
     frame["Pairs measured"] = frame["name"].map(by.value_counts()).astype("float64")
     strength = pd.Series(rms).groupby(by.to_numpy()).mean()
-    frame["Mean response RMS (training rows)"] = frame["name"].map(strength)
+    frame[STRENGTH] = frame["name"].map(strength)
     return frame
 
 

@@ -37,33 +37,23 @@ def headline(chosen: Chosen) -> None:
     """Name, formula and the figures that chemists look at first."""
     values = views.descriptors(chosen.mol)
     formula = rdMolDescriptors.CalcMolFormula(chosen.mol)
-    title, *cells = st.columns([3, 1, 1, 1, 1, 1], vertical_alignment="center")
-    with title:
-        st.subheader(plain(chosen.name or "Unnamed molecule"), anchor=False)
-        st.caption(plain(formula))
-    for cell, label, value in zip(
-        cells,
-        ("Weight", "log P", "Polar surface", "Rings", "QED"),
-        (
-            f"{values['mw']:,.1f}",
-            f"{values['logp']:.2f}",
-            f"{values['tpsa']:.0f} Å²",
-            f"{values['rings']:.0f}",
-            f"{values['qed']:.2f}",
-        ),
-        strict=True,
-    ):
-        cell.metric(label, value)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.subheader(plain(chosen.name or "Unnamed molecule"), anchor=False, width="content")
+        st.markdown(
+            f"{plain(formula)}  ·  **{values['mw']:,.1f}** g/mol  ·  log P **{values['logp']:.2f}**"
+            f"  ·  polar surface **{values['tpsa']:.0f}** Å²  ·  QED **{values['qed']:.2f}**",
+            width="content",
+        )
 
 
 def page() -> None:
     """The whole page."""
-    left, _ = st.columns([2, 3])
-    with left:
+    data, source, molecule = st.columns([5, 6, 9], vertical_alignment="bottom")
+    with data:
         id = dataset.choose("perturbation")
     table = dataset.table(id) if id is not None else None
     view: Shelf = views.shelf(table, figure.colours())
-    chosen = _molecules_choose.choose(view)
+    chosen = _molecules_choose.choose(view, source, molecule)
     if chosen is None:
         return
     headline(chosen)

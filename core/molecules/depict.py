@@ -266,6 +266,7 @@ def _style(options: Any, dark: bool) -> None:
     options.setAtomNoteColour(line)
     options.setAtomPalette({-1: line, 0: line, 6: line, **(_DARK_ATOMS if dark else _LIGHT_ATOMS)})
     options.flagCloseContactsDist = -1
+    options.dummiesAreAttachments = True
 
 
 def _tidy(svg: str) -> str:

@@ -142,6 +142,22 @@ def brics_fragments(mol: Chem.Mol, *, labelled: bool = False) -> list[Fragment]:
     return sorted(fragments, key=lambda fragment: fragment.atoms)
 
 
+def open_ended(mol: Chem.Mol, atoms: Sequence[int]) -> Chem.Mol | None:
+    """A fragment as it sits in its molecule: cut bonds end in ``*``, for drawing.
+
+    None where the piece cannot stand alone (an aromatic system that the cut breaks).
+    """
+    for fragment in brics_fragments(mol, labelled=True):
+        if fragment.atoms == tuple(atoms):
+            piece = Chem.MolFromSmiles(fragment.smiles)
+            if piece is not None:
+                for atom in piece.GetAtoms():
+                    if atom.GetAtomicNum() == 0:
+                        atom.SetIsotope(0)
+            return piece
+    return None
+
+
 def _environment(label: str) -> int:
     """The number of a BRICS environment: ``"7a"`` and ``"7b"`` are both 7."""
     return int(re.sub(r"\D", "", label))

@@ -17,6 +17,10 @@ OTHER = "other"
 BITS_A_ROW = 64
 
 
+#: A colour bar of fixed length at the top, however tall the figure is.
+_TOP_BAR = {"lenmode": "pixels", "len": 200, "y": 1, "yanchor": "top"}
+
+
 def substructure_heatmap(counts: pd.DataFrame, *, palette: Palette) -> go.Figure:
     """Counts of fragments and groups: compounds as rows, parts as columns, in the frame's order.
 
@@ -36,7 +40,7 @@ def substructure_heatmap(counts: pd.DataFrame, *, palette: Palette) -> go.Figure
             colorscale=scale(palette.sequential[2:]),
             zmin=1,
             zmax=max(top, 2.0),
-            colorbar={"title": {"text": "Count"}, "thickness": 12, "dtick": 1},
+            colorbar={"title": {"text": "Count"}, "thickness": 12, "dtick": 1} | _TOP_BAR,
             hovertemplate="%{customdata[0]}<br>%{customdata[1]}: %{z:.0f}<extra></extra>",
             hoverongaps=False,
             xgap=0.5,
