@@ -5,7 +5,18 @@ from __future__ import annotations
 import streamlit as st
 
 from core.runs import RunRecord
-from pages.components import badge, run_actions, run_curves, run_table
+from pages.components import (
+    badge,
+    run_actions,
+    run_agreement,
+    run_cells,
+    run_curves,
+    run_errors,
+    run_parameters,
+    run_published,
+    run_scores,
+    run_table,
+)
 from pages.components.guard import guard
 from pages.components.text import plain
 
@@ -14,6 +25,12 @@ STUDY = "perturbation"
 #: Tab → what draws it; only the open one runs.
 SECTIONS = {
     "Curves": run_curves.curves,
+    "Scores": run_scores.scores,
+    "Cell types": run_cells.cells,
+    "Predictions": run_agreement.agreement,
+    "Errors": run_errors.errors,
+    "Parameters": run_parameters.parameters,
+    "Published": run_published.published,
 }
 #: More runs than this make unreadable figures.
 MOST = 8
