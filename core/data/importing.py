@@ -11,7 +11,7 @@ import pandas as pd
 
 from core.data import store
 from core.data.registry import CELLS, DATASETS, KINDS, PERTURBATION, RawArrays, RawTable
-from core.data.workspace import DataSetStatus, get_dataset
+from core.data.workspace import DataSetStatus, status_of
 from core.errors import DataError
 from core.progress import OnProgress, silent
 from core.settings import Settings, get_settings
@@ -202,10 +202,8 @@ def _import_table(
         "understood": understood,
         "dropped": found.dropped,
     }
-    store.write_perturbation(found.table(id, meta=base), settings, meta)
-    return ImportReport(
-        get_dataset(id, settings), tuple(understood), tuple(found.warnings), tuple(found.dropped)
-    )
+    status = status_of(id, store.write_perturbation(found.table(id, meta=base), settings, meta))
+    return ImportReport(status, tuple(understood), tuple(found.warnings), tuple(found.dropped))
 
 
 def _import_cells(
@@ -229,5 +227,5 @@ def _import_cells(
         "understood": understood,
         "content_hash": cells_hash(found.cells),
     }
-    store.write_cells(id, found.cells, settings, meta)
-    return ImportReport(get_dataset(id, settings), tuple(understood), tuple(found.warnings), ())
+    status = status_of(id, store.write_cells(id, found.cells, settings, meta))
+    return ImportReport(status, tuple(understood), tuple(found.warnings), ())

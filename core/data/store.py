@@ -30,6 +30,8 @@ VALUES, BY_GENE, TRUTH, H5AD = "values.npy", "values_by_gene.npy", "truth.npy", 
 ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 #: Seconds after which a half-made folder of a killed process is swept away.
 STALE = 24 * 3600
+#: Tries to take the place of a folder that other processes replace at the same time.
+ATTEMPTS = 50
 
 
 def check_id(id: str) -> str:
@@ -77,22 +79,33 @@ def _new_folder(id: str, settings: Settings) -> Iterator[Path]:
         if time.time() - left.stat().st_mtime > STALE:
             shutil.rmtree(left, ignore_errors=True)
     final = folder_of(id, settings)
-    token = uuid.uuid4().hex[:8]
-    new, old = root / f".new-{token}-{id}", root / f".old-{token}-{id}"
+    new = root / f".new-{uuid.uuid4().hex[:8]}-{id}"
     new.mkdir()
     try:
         yield new
-        if final.exists():
-            final.rename(old)
-        try:
-            new.rename(final)
-        except OSError:
-            if old.exists():
-                old.rename(final)
-            raise
+        _replace(new, final)
     finally:
         shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+
+
+def _replace(new: Path, final: Path) -> None:
+    """Put ``new`` in the place of ``final``; another process may be doing the same."""
+    for attempt in range(ATTEMPTS):
+        old: Path | None = final.with_name(f".old-{uuid.uuid4().hex[:8]}-{final.name}")
+        try:
+            final.rename(str(old))
+        except FileNotFoundError:
+            old = None
+        try:
+            new.rename(final)
+        except OSError:  # someone else was quicker: theirs is whole as well, and is replaced
+            if attempt == ATTEMPTS - 1:
+                raise
+            continue
+        finally:
+            if old is not None:
+                shutil.rmtree(old, ignore_errors=True)
+        return
 
 
 def _finish(folder: Path, meta: dict[str, Any]) -> dict[str, Any]:

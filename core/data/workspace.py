@@ -129,11 +129,16 @@ def get_dataset(id: str, settings: Settings | None = None) -> DataSetStatus:
     """
     settings = settings or get_settings()
     meta = store.read_meta(store.folder_of(id, settings))
+    if meta is None and id not in DATASETS:
+        raise unknown(id, settings)
+    return status_of(id, meta)
+
+
+def status_of(id: str, meta: dict[str, Any] | None) -> DataSetStatus:
+    """The status that ``meta.json`` tells; ``None`` is a registered set that is not prepared."""
     if id in DATASETS:
         return _registered(DATASETS.get(id).value, meta)
-    if meta is None:
-        raise unknown(id, settings)
-    return _unregistered(id, meta)
+    return _unregistered(id, meta or {})
 
 
 def unknown(id: str, settings: Settings) -> DataError:
@@ -196,8 +201,7 @@ def save_perturbation(
     settings = settings or get_settings()
     words = ("label", "organism", "source", "licence", "citation", "homepage", "note")
     known = {name: table.meta[name] for name in words if name in table.meta}
-    store.write_perturbation(table, settings, {**known, **meta})
-    return get_dataset(table.id, settings)
+    return status_of(table.id, store.write_perturbation(table, settings, {**known, **meta}))
 
 
 def remove(id: str, settings: Settings | None = None) -> None:
@@ -249,5 +253,4 @@ def prepare(
         return status
     from core.data.preparing import prepare_dataset
 
-    prepare_dataset(DATASETS.get(id).value, settings, on_progress)
-    return get_dataset(id, settings)
+    return status_of(id, prepare_dataset(DATASETS.get(id).value, settings, on_progress))
