@@ -94,9 +94,10 @@ def _histories(records: Sequence[RunRecord]) -> pd.DataFrame:
 
 def _words(records: Sequence[RunRecord], quantity: str) -> None:
     st.caption(
-        "Training loss is measured in training (with dropout), validation loss on the fold's "
-        "held-out rows. ★ best epoch: lowest validation MRRMSE, the checkpoint that is kept; the "
-        "dotted bar is the overfitting gap there. Faint lines: not all folds have reached the epoch."
+        "Training loss is measured in training (with dropout). Validation rows are set apart from "
+        "the fold's training rows to stop early; with patience 0 they are the fold's held-out "
+        "rows, which then only watch. ★ best epoch: lowest validation MRRMSE; the dotted bar is "
+        "the overfitting gap there. Faint lines: not all folds have reached the epoch."
     )
     losses = {str((r.config.get("training") or {}).get("loss")) for r in records}
     if quantity == LOSS and len(losses) > 1:

@@ -12,8 +12,9 @@ from core.data.table import PRIVATE_TEST, PUBLIC_TEST, TRAIN
 from core.models.base import MODELS
 from core.plots.theme import Palette
 from core.runs import RunRecord, RunState
-from core.studies.perturbation.grouping import BASELINE, CHOSEN, ORACLE, series_of, with_strength
+from core.studies.perturbation.grouping import BASELINE, CHOSEN, series_of, with_strength
 from core.studies.perturbation.result import PerturbationResult
+from core.studies.perturbation.scoring import ORACLE
 from pages.components.run_labels import names
 
 #: Split → its name for people; training rows are scored while they are held out.

@@ -114,6 +114,12 @@ def _by_metric(frame: pd.DataFrame) -> None:
                 "Row cosine", format="%.3f", help="Mean over pairs of the cosine over genes."
             ),
             "n": column.NumberColumn("Pairs"),
+            "mrrmse_truth": column.NumberColumn(
+                "MRRMSE to truth",
+                format="%.4f",
+                help="Of a simulation: the error against its noiseless truth, which no measured "
+                "data can show.",
+            ),
         },
         column_order=(
             "series",
@@ -123,6 +129,7 @@ def _by_metric(frame: pd.DataFrame) -> None:
             *USUAL,
             "pearson",
             "cosine",
+            "mrrmse_truth",
             "n",
         ),
     )

@@ -10,8 +10,8 @@ import pandas as pd
 
 from core.metrics.regression import bootstrap_ci, gain
 
-#: Kinds of a model in a run: the user's, one for comparison, a simulation's noiseless truth.
-CHOSEN, BASELINE, ORACLE = "chosen", "baseline", "oracle"
+#: Kinds of a model in a run: the user's, one for comparison; the third is scoring.ORACLE.
+CHOSEN, BASELINE = "chosen", "baseline"
 
 
 def series_of(rows: pd.DataFrame) -> pd.DataFrame:
@@ -21,7 +21,7 @@ def series_of(rows: pd.DataFrame) -> pd.DataFrame:
     ----------
     rows
         One row a scored pair and model, of one or several runs: ``run`` (name), ``model`` (key),
-        ``label`` (its name), ``kind`` (one of :data:`CHOSEN`, :data:`BASELINE`, :data:`ORACLE`),
+        ``label`` (its name), ``kind`` (one of :data:`CHOSEN`, :data:`BASELINE`, ``"oracle"``),
         ``row``, ``split``, ``rmse``.
 
     Returns
@@ -76,7 +76,8 @@ def summarise(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     pandas.DataFrame
         One row a group, in order of appearance: ``by``, ``mrrmse`` with its 95 % bootstrap
         interval ``low`` and ``high`` (rows resampled), ``pearson`` and ``cosine`` (means over the
-        rows where they are defined; NaN where they are nowhere), ``n`` (rows).
+        rows where they are defined; NaN where they are nowhere), ``n`` (rows) and, for
+        simulations, ``mrrmse_truth`` (the same error against the noiseless truth).
     """
     records = []
     for key, group in rows.groupby(list(by), sort=False, observed=True):
@@ -85,7 +86,11 @@ def summarise(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         n = int(group["rmse"].notna().sum())
         records.append((*key, means["rmse"], low, high, means["pearson"], means["cosine"], n))
     columns = [*by, "mrrmse", "low", "high", "pearson", "cosine", "n"]
-    return pd.DataFrame(records, columns=columns)
+    table = pd.DataFrame(records, columns=columns)
+    if "rmse_truth" in rows and rows["rmse_truth"].notna().any():
+        means = rows.groupby(list(by), sort=False, observed=True)["rmse_truth"].mean()
+        table["mrrmse_truth"] = means.to_numpy()
+    return table
 
 
 def gains(rows: pd.DataFrame, baselines: Sequence[str]) -> pd.DataFrame:
