@@ -17,6 +17,7 @@ import typer
 
 from core.errors import PerturbScopeError
 
+INTERRUPTED = 130
 HELP = "PerturbScope: explore perturbation data, train models, compare runs."
 
 
@@ -68,10 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"Error: {error}", file=sys.stderr)
         return 2
     except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        return 130
+        result = stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+        if result == INTERRUPTED:  # typer turns Ctrl-C into this code and says nothing
+            print("Interrupted.", file=sys.stderr)
     except BrokenPipeError:
         # The reader (``| head``) has gone; stdout must not complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
