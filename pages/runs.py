@@ -7,6 +7,7 @@ import streamlit as st
 from core.runs import RunRecord
 from pages.components import (
     badge,
+    frame,
     run_actions,
     run_agreement,
     run_cells,
@@ -76,6 +77,7 @@ def page() -> None:
                 draw(selection)
 
 
+frame.enter()
 st.title("Runs")
 st.caption(
     "Every training run of this workspace. Select one or more: the figures below lay them over "

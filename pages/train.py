@@ -11,7 +11,7 @@ from core.runs import get_run, submit
 from core.settings import get_settings
 from core.studies.perturbation.config import PerturbationConfig
 from core.studies.perturbation.presets import PRESETS, preset
-from pages.components import badge, dataset, run_progress
+from pages.components import badge, dataset, frame, run_progress
 from pages.components.command import command_line
 from pages.components.config_form import check, study_form
 from pages.components.guard import guard
@@ -97,6 +97,7 @@ def form(table: PerturbationTable) -> None:
                 st.code(command_line(STUDY, checked), language="bash", wrap_lines=True)
 
 
+frame.enter()
 st.title("Train")
 st.caption(
     "Train models that predict how each gene responds in a pair of cell type and compound. The "
