@@ -23,7 +23,7 @@ def rate_factor(schedule: str, step: int, total: int) -> float:
     warm = max(1, round(_WARM_UP[schedule] * total))
     if step < warm:
         start = _START[schedule]
-        return start + (1.0 - start) * (step + 1) / warm
+        return min(1.0, start + (1.0 - start) * (step + 1) / warm)
     done = min(1.0, (step - warm) / max(1, total - 1 - warm))
     end = _END[schedule]
     return end + (1.0 - end) * 0.5 * (1.0 + math.cos(math.pi * done))

@@ -158,8 +158,9 @@ class LowRankHead:
         center, basis, scale = self._arrays()
         residual = values - center
         scores = residual @ basis
-        outside = residual.double().square().sum(1) - scores.double().square().sum(1)
-        return scores / scale, (outside.clamp_min(0.0) / self.n_genes).float()
+        # Not the difference of two squared norms: for a strong row that would be rounding noise.
+        outside = (residual - scores @ basis.T).square().mean(dim=1)
+        return scores / scale, outside
 
     def decode(self, outputs: torch.Tensor) -> torch.Tensor:
         """Responses ``(b, n_genes)`` of outputs ``(b, k)``."""
