@@ -24,6 +24,9 @@ PAGES = {
         ("train", "Train", ":material/model_training:"),
         ("runs", "Runs", ":material/monitoring:"),
     ],
+    "Molecules": [
+        ("molecules", "Molecules", ":material/hexagon:"),
+    ],
 }
 
 

@@ -86,13 +86,18 @@ def pair(view: View) -> None:
 def _specificity(view: View, cell_type: str, sm_name: str) -> None:
     response = views.pair(view, cell_type, sm_name)
     st.subheader("Strength and specificity")
+    no_fold_change = (
+        " This table holds no fold changes, so this is no volcano plot."
+        if "log10 p" in view.table.target
+        else ""
+    )
     st.markdown(
-        "Every point is a gene. Its height is the absolute value; there is no fold change in "
-        "this table, so the horizontal axis is not one: it is the distance of the value from the "
-        "gene's median over the *other* compounds in this cell type, in robust standard "
-        "deviations (1.4826 MAD, plus their median over genes as in "
+        "Every point is a gene. Its height is the absolute value; the horizontal axis is the "
+        "distance of the value from the gene's median over the *other* compounds in this cell "
+        "type, in robust standard deviations (1.4826 MAD, plus their median over genes as in "
         "[Tusher et al. 2001](https://doi.org/10.1073/pnas.091062498)). High and far out: strong, "
         "and this compound's own. High near the middle: a gene that answers to everything."
+        f"{no_fold_change}"
     )
     figure.show(
         effects.strength_specificity(response, view.table.target, palette=view.palette),

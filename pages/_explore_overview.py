@@ -34,6 +34,9 @@ def design(view: View) -> None:
         name=view.name("pairs by cell type"),
         alt="Stacked bars: number of pairs in each cell type, by split",
     )
+    if len(counts) < 2:
+        st.caption("There is one cell type only, so every pair is one compound in it.")
+        return
     st.subheader("Which pairs")
     st.markdown(
         "Every column is a compound, ordered by the number of cell types it was trained in; a "

@@ -76,6 +76,10 @@ def _compounds(view: View) -> None:
 @st.fragment
 def embedding(view: View) -> None:
     """PCA or UMAP of the responses."""
+    obs = view.obs
+    choices = ["Mechanism"] if "moa" in obs else []
+    choices += ["Cell type"] if obs["cell_type"].nunique() > 1 else []
+    choices.append("Row norm")
     method_at, colour_at, scale_at = st.columns(3, vertical_alignment="bottom")
     with method_at:
         method = st.segmented_control(
@@ -84,8 +88,8 @@ def embedding(view: View) -> None:
     with colour_at:
         colour = st.segmented_control(
             "Colour",
-            ["Mechanism", "Cell type", "Row norm"],
-            default="Mechanism",
+            choices,
+            default=choices[0],
             required=True,
             key="colour",
             bind="query-params",
@@ -100,7 +104,7 @@ def embedding(view: View) -> None:
             "the whole picture.",
         )
     with guard():
-        _draw_map(view, method or "PCA", colour or "Mechanism", bool(unit))
+        _draw_map(view, method or "PCA", colour or choices[0], bool(unit))
 
 
 def _draw_map(view: View, method: str, colour: str, unit: bool) -> None:
@@ -140,6 +144,7 @@ def _draw_map(view: View, method: str, colour: str, unit: bool) -> None:
             by,
             axes=axes,
             quiet=(similarity.OTHER, similarity.NOT_ANNOTATED),
+            log=colour == "Row norm",
             palette=view.palette,
         ),
         key="embedding",

@@ -106,7 +106,10 @@ def norms(view: View) -> pd.DataFrame:
     return _norms(view.key, view)
 
 
-@st.cache_data(max_entries=16, show_spinner="Placing the responses (the first UMAP takes half a minute to compile) …")
+@st.cache_data(
+    max_entries=16,
+    show_spinner="Placing the responses (the first UMAP takes half a minute to compile) …",
+)
 def _embedding(key: Key, method: str, unit: bool, seed: int, _view: View) -> similarity.Embedding:
     values = np.asarray(_view.table.values, dtype=np.float32)
     values = values if _view.rows is None else values[_view.rows]

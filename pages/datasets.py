@@ -28,21 +28,18 @@ def size(status: DataSetStatus) -> str:
     return f"{status.size_mb:,.0f} MB to download" if status.size_mb else "nothing to download"
 
 
-@st.dialog("Remove this data set?")
-def confirm_removal(id: str) -> None:
-    """Ask once more: an imported set cannot be fetched again."""
-    st.markdown(
-        f"**{plain(id)}** is removed from the workspace. Files that were downloaded stay; a data "
-        "set that you imported must be imported again. Runs that used it are kept."
-    )
-    yes, no = st.columns(2)
-    if yes.button("Remove", type="primary", key="remove-yes", width="stretch"):
-        with guard():
-            remove(id, get_settings())
-            st.toast(f"Removed {plain(id)}.")
-            st.rerun()
-    if no.button("Keep it", key="remove-no", width="stretch"):
-        st.rerun()
+def removal(id: str) -> None:
+    """A button that asks once more: an imported set cannot be fetched again."""
+    with st.popover("Remove", icon=":material/delete:", type="tertiary", key=f"removal-{id}"):
+        st.markdown(
+            f"Remove **{plain(id)}** from the workspace? Downloaded files stay; a data set that "
+            "you imported must be imported again. Runs that used it are kept."
+        )
+        if st.button("Remove it", type="primary", key=f"remove-{id}"):
+            with guard():
+                remove(id, get_settings())
+                st.toast(f"Removed {plain(id)}.")
+                st.rerun()
 
 
 def actions(status: DataSetStatus) -> None:
@@ -65,8 +62,7 @@ def actions(status: DataSetStatus) -> None:
         if explore:
             dataset.use(status.id)
             st.switch_page("pages/explore.py", query_params={"dataset": status.id})
-    if st.button("Remove", key=f"remove-{status.id}", icon=":material/delete:", type="tertiary"):
-        confirm_removal(status.id)
+    removal(status.id)
 
 
 def details(status: DataSetStatus) -> None:

@@ -16,6 +16,7 @@ def scatter(
     *,
     axes: tuple[str, str] = ("PC 1", "PC 2"),
     quiet: tuple[str, ...] = (),
+    log: bool = False,
     palette: Palette = LIGHT,
 ) -> go.Figure:
     """Points in a plane.
@@ -28,6 +29,8 @@ def scatter(
         ``(n,)``: what a point is called.
     colour
         ``(n,)``: numbers give a colour bar, anything else a legend (most frequent first).
+    log
+        Colour positive numbers by their logarithm: a few large ones else leave all others alike.
     axes
         Titles of the axes.
     quiet
@@ -39,23 +42,26 @@ def scatter(
     if pd.api.types.is_numeric_dtype(colour) and not pd.api.types.is_bool_dtype(colour):
         values = colour.to_numpy(dtype=np.float32)
         order = np.argsort(values, kind="stable")
+        shade = np.log10(np.maximum(values, 1e-6)) if log else values
         fig.add_trace(
             go.Scattergl(
                 x=x[order],
                 y=y[order],
                 mode="markers",
                 text=names[order],
+                customdata=values[order],
                 marker={
                     "size": 7,
-                    "color": values[order],
+                    "color": shade[order],
                     "colorscale": scale(palette.sequential[2:]),
                     "colorbar": {
                         "title": {"text": label(colour.name or ""), "side": "right"},
                         "thickness": 12,
+                        **(_log_ticks(shade) if log else {}),
                     },
                     "line": {"width": 0.5, "color": palette.muted},
                 },
-                hovertemplate="%{text}<br>%{marker.color:.3g}<extra></extra>",
+                hovertemplate="%{text}<br>%{customdata:.3g}<extra></extra>",
                 showlegend=False,
             )
         )
@@ -87,3 +93,12 @@ def scatter(
     fig.update_xaxes(title=axes[0], zeroline=False)
     fig.update_yaxes(title=axes[1], zeroline=False)
     return fig
+
+
+def _log_ticks(shade: np.ndarray) -> dict[str, list]:
+    """Ticks of a colour bar of logarithms, at 1, 2 and 5 times powers of ten."""
+    low, high = float(shade.min()), float(shade.max())
+    powers = range(int(np.floor(low)), int(np.ceil(high)) + 1)
+    ticks = [step * 10.0**power for power in powers for step in (1, 2, 5)]
+    ticks = [tick for tick in ticks if low <= np.log10(tick) <= high]
+    return {"tickvals": [float(np.log10(t)) for t in ticks], "ticktext": [f"{t:g}" for t in ticks]}

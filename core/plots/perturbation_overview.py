@@ -13,6 +13,8 @@ from core.plots.theme import LIGHT, Palette, label, labels, scale, shorten, styl
 SPLIT_LABELS = {TRAIN: "train", PUBLIC_TEST: "public test", PRIVATE_TEST: "private test"}
 #: Above so many compounds their names are left to the hover text.
 _NAMES_SHOWN = 70
+#: Above so many compounds a cell is narrower than the gap between two.
+_GAPS_DRAWN = 250
 
 
 def design_matrix(matrix: pd.DataFrame, *, palette: Palette = LIGHT) -> go.Figure:
@@ -44,7 +46,7 @@ def design_matrix(matrix: pd.DataFrame, *, palette: Palette = LIGHT) -> go.Figur
             zmin=-0.5,
             zmax=2.5,
             showscale=False,
-            xgap=1,
+            xgap=1 if len(matrix.columns) <= _GAPS_DRAWN else 0,
             ygap=2,
             hoverongaps=False,
             hovertemplate="%{x}<br>%{y}: %{text}<extra></extra>",

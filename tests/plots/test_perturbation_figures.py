@@ -152,3 +152,19 @@ def test_scatter_by_category_and_by_number() -> None:
     assert list(number.data[0].marker.color) == [1, 2, 3, 4], "the strongest are drawn last"
     assert list(number.data[0].x) == [2, 4, 6, 0]
     assert number.data[0].marker.colorbar.title.text == "row RMS"
+
+
+def test_scatter_on_a_log_scale_keeps_the_numbers() -> None:
+    numbers = pd.Series([1.0, 10.0, 100.0, 1000.0], name="row RMS")
+    trace = embedding.scatter(np.zeros((4, 2)), pd.Series(list("abcd")), numbers, log=True).data[0]
+    assert np.asarray(trace.marker.color) == pytest.approx([0, 1, 2, 3])
+    assert list(trace.customdata) == [1, 10, 100, 1000]
+    ticks = dict(zip(trace.marker.colorbar.ticktext, trace.marker.colorbar.tickvals, strict=True))
+    assert ticks["100"] == pytest.approx(2)
+    assert ticks["5"] == pytest.approx(np.log10(5))
+
+
+def test_design_matrix_of_many_compounds_has_no_gaps() -> None:
+    names = [str(i) for i in range(900)]
+    matrix = pd.DataFrame([[TRAIN] * 900], index=["all cells"], columns=names)
+    assert perturbation_overview.design_matrix(matrix).data[0].xgap == 0

@@ -1,4 +1,4 @@
-"""What the exploration page and ``python -m core explore`` show of a perturbation table.
+"""What the exploration page shows of a perturbation table.
 
 Pure functions from a :class:`~core.data.table.PerturbationTable` to frames; ``rows`` are row
 positions (default: all), so that train and test rows can be looked at apart.
