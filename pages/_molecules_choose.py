@@ -6,14 +6,15 @@ import streamlit as st
 from rdkit import Chem
 from streamlit.delta_generator import DeltaGenerator
 
+from core.molecules.depict import prepare
 from core.molecules.parse import MAX_CHARACTERS, MoleculeError, parse, parse_line, remarks
 from core.molecules.standardise import standardise
 from pages import _molecules_view as views
 from pages._molecules_view import Chosen, Shelf
 from pages.components.text import plain
 
-DATA, TYPED, SKETCH = "data", "text", "sketch"
-SOURCES = {DATA: "Data", TYPED: "Text", SKETCH: "Sketch"}
+#: Where the molecule comes from; these words are also what the URL holds.
+DATA, TYPED, SKETCH = "Data", "Text", "Sketch"
 #: A molecule to begin with where none was given: clotrimazole, figure 2 of the seed report.
 FIRST = "Clc1ccccc1C(c1ccccc1)(c1ccccc1)n1ccnc1 Clotrimazole"
 
@@ -28,7 +29,6 @@ def choose(view: Shelf, left: DeltaGenerator, right: DeltaGenerator) -> Chosen |
     source = left.segmented_control(
         "Molecule",
         options,
-        format_func=SOURCES.__getitem__,
         default=options[0],
         required=True,
         key="source",
@@ -79,9 +79,10 @@ def _rejected(view: Shelf) -> None:
 
 
 def _from_text(view: Shelf) -> Chosen | None:
+    if "smiles" not in st.session_state and "smiles" not in st.query_params:
+        st.session_state["smiles"] = FIRST
     text = st.text_input(
         "SMILES or InChI",
-        value=FIRST,
         max_chars=MAX_CHARACTERS,
         key="smiles",
         bind="query-params",
@@ -111,7 +112,9 @@ def _sketcher() -> None:
         st.info("The sketcher is not installed (package streamlit-jsme); type a SMILES instead.")
         return
     start = parse_line(st.session_state.get("smiles", FIRST))
-    drawn = st_jsme(start.text if start.mol is not None else "", height=380, key="sketch")
+    # A mol block with coordinates: JSME draws it as it is, without laying it out anew.
+    block = Chem.MolToMolBlock(prepare(start.mol)) if start.mol is not None else ""
+    drawn = st_jsme(block, height=380, key="sketch")
     if drawn and drawn != st.session_state.get("molecules-sketched"):
         st.session_state["molecules-sketched"] = drawn
         st.session_state["smiles"] = drawn
@@ -120,8 +123,9 @@ def _sketcher() -> None:
 
 def _parent(chosen: Chosen) -> Chosen:
     """Offer the standardised form, and say what a chemist should know of this molecule."""
-    for remark in remarks(chosen.mol):
-        st.caption(f":material/info: {plain(remark)}")
+    said = remarks(chosen.mol)
+    if said:
+        st.caption(f":material/info: {plain(' '.join(said))}")
     try:
         parent = standardise(chosen.mol, chosen.smiles)
     except MoleculeError as error:

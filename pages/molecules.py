@@ -17,7 +17,7 @@ from pages import (
 )
 from pages import _molecules_view as views
 from pages._molecules_view import Chosen, Shelf
-from pages.components import dataset, figure
+from pages.components import dataset, figure, frame
 from pages.components.guard import guard
 from pages.components.text import plain
 
@@ -48,7 +48,7 @@ def headline(chosen: Chosen) -> None:
 
 def page() -> None:
     """The whole page."""
-    data, source, molecule = st.columns([5, 6, 9], vertical_alignment="bottom")
+    data, source, molecule = st.columns([5, 6, 9])
     with data:
         id = dataset.choose("perturbation")
     table = dataset.table(id) if id is not None else None
@@ -66,6 +66,7 @@ def page() -> None:
                 draw(view, chosen)
 
 
+frame.enter()
 st.title("Molecules")
 with guard():
     page()

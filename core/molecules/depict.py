@@ -267,6 +267,7 @@ def _style(options: Any, dark: bool) -> None:
     options.setAtomPalette({-1: line, 0: line, 6: line, **(_DARK_ATOMS if dark else _LIGHT_ATOMS)})
     options.flagCloseContactsDist = -1
     options.dummiesAreAttachments = True
+    options.includeMetadata = False
 
 
 def _tidy(svg: str) -> str:

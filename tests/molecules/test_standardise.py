@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rdkit import Chem
+
+from core.molecules.parse import parse, parse_line
+from core.molecules.standardise import _pipeline, is_clean, standardise
+
+
+@pytest.mark.parametrize(
+    ("given_", "parent", "change"),
+    [
+        ("[Na+].CC(=O)[O-]", "CC(=O)O", "largest part kept"),
+        ("C[NH3+].[Cl-]", "CN", "neutralised"),
+        ("CC(=O)O[Na]", "CC(=O)O", "metal disconnected"),
+        ("[13CH3]O", "CO", "isotopes removed"),
+        ("CS(=O)c1ccccc1", "C[S+]([O-])c1ccccc1", "groups normalised"),
+        ("c1ccccc1C(=O)O.c1ccncc1", "O=C(O)c1ccccc1", "largest part kept"),
+        ("C[N+](C)(C)CC(=O)[O-]", "C[N+](C)(C)CC(=O)[O-]", ""),
+        ("C[N+](C)(C)C.[Br-]", "C[N+](C)(C)C", "largest part kept"),
+    ],
+)
+def test_parent_forms(given_: str, parent: str, change: str) -> None:
+    done = standardise(parse(given_), given_)
+    assert done.smiles == parent
+    assert change in done.changes if change else not done.changes
+
+
+def test_a_clean_molecule_is_returned_as_it_is() -> None:
+    mol = parse("CC(=O)Oc1ccccc1C(=O)O")
+    assert standardise(mol, "CC(=O)Oc1ccccc1C(=O)O").mol is mol
+
+
+def test_nitro_groups_are_clean_and_sulfoxides_are_not() -> None:
+    for smiles, expected in (
+        ("O=[N+]([O-])c1ccccc1", True),
+        ("CS(=O)C", False),
+        ("CS(=O)(=O)C", True),
+        ("Fc1cccc(c1)-n1c(=O)c2ccccc2s1=O", False),
+        ("[Na+].[Cl-]", False),
+        ("[2H]C", False),
+        ("[Fe]", False),
+        ("C[CH2]", False),
+    ):
+        assert is_clean(smiles, parse(smiles)) is expected, smiles
+
+
+def test_the_canonical_tautomer_is_a_choice() -> None:
+    enol = parse("OC1=CC=CC=N1")
+    assert standardise(enol).smiles == "Oc1ccccn1"
+    done = standardise(enol, tautomer=True)
+    assert done.smiles == "O=c1cccc[nH]1"
+    assert "canonical tautomer" in done.changes
+
+
+def test_standardising_twice_changes_nothing_more() -> None:
+    for smiles in ("[Na+].CC(=O)[O-]", "CS(=O)C", "C[NH3+].[Cl-]", "OB(O)c1ccccc1"):
+        once = standardise(parse(smiles))
+        assert standardise(parse(once.smiles)).smiles == once.smiles
+
+
+def test_the_fast_path_equals_the_pipeline_on_real_compounds(shared_data: Path) -> None:
+    table = pd.read_csv(shared_data / "lincs_compounds.csv.gz")
+    texts = table["canonical_smiles"].dropna().astype(str).unique()
+    # The unusual ones are where a fast path could err; a sample of the plain ones joins them.
+    unusual = [t for t in texts if any(c in t for c in "Ss+-[.") and t != "-666"]
+    checked = 0
+    for text in [*unusual[::6], *texts[::40]]:
+        parsed = parse_line(text)
+        if parsed.mol is not None and is_clean(text, parsed.mol):
+            assert _pipeline(parsed.mol, tautomer=False).smiles == Chem.MolToSmiles(parsed.mol)
+            checked += 1
+    assert checked > 400
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.permutations(["[Na+]", "CC(=O)[O-]", "O", "[Cl-]"]))
+def test_the_order_of_the_parts_does_not_matter(parts: list[str]) -> None:
+    assert standardise(parse(".".join(parts))).smiles == "CC(=O)O"
