@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from core.runs.store import RunRecord
 
 _LABEL_KEYS = frozenset({"name"})
+_CELL_TYPE_METRICS = frozenset({"mrrmse", "pearson", "cosine"})
 
 
 def flatten(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,21 +146,36 @@ def curve_summary(history: pd.DataFrame) -> pd.DataFrame:
 def cell_type_metrics(records: Sequence[RunRecord]) -> pd.DataFrame:
     """Metrics of one cell type each, as tidy rows.
 
-    Reads the summary's keys of the form ``metric/cell type`` or ``model/metric/cell type``.
+    Reads the summary's keys ``[model/][test/[split/]]metric/cell type``.
 
     Returns
     -------
     pandas.DataFrame
-        ``run`` (id), ``name`` (of the run), ``model`` (empty where the key names none),
-        ``metric``, ``cell_type``, ``value``.
+        ``run`` (id), ``name`` (of the run), ``model`` (empty: the one that the run stands for),
+        ``split`` (``"validation"``: out of fold; ``"test"``, or one of its splits), ``metric``,
+        ``cell_type``, ``value``.
     """
     import pandas as pd
 
-    rows = []
-    for record in records:
-        for key, value in record.metrics.items():
-            *model, metric, cell_type = key.split("/") if "/" in key else ("", "")
-            if cell_type:
-                rows.append((record.id, record.name, "/".join(model), metric, cell_type, value))
-    columns = ["run", "name", "model", "metric", "cell_type", "value"]
+    rows = [
+        (record.id, record.name, *place, value)
+        for record in records
+        for key, value in record.metrics.items()
+        if (place := _cell_type_place(key)) is not None
+    ]
+    columns = ["run", "name", "model", "split", "metric", "cell_type", "value"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _cell_type_place(key: str) -> tuple[str, str, str, str] | None:
+    """Model, split, metric and cell type of a summary key; None where it is of all cell types."""
+    parts = key.split("/")
+    for position, part in enumerate(parts[:-1]):
+        if part in _CELL_TYPE_METRICS:
+            place, cell_type = parts[:position], "/".join(parts[position + 1 :])
+            split = "validation"
+            if "test" in place:
+                at = place.index("test")
+                split, place = place[-1], place[:at]
+            return "/".join(place), split, part, cell_type
+    return None

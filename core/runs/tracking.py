@@ -254,9 +254,12 @@ def end_later(settings: Settings, mlflow_run_id: str | None, *, delete: bool = F
     def end() -> None:
         try:
             client = open_client(settings)
+            info = client.get_run(mlflow_run_id).info
+            if info.lifecycle_stage != "active":
+                return
             if delete:
                 client.delete_run(mlflow_run_id)
-            elif client.get_run(mlflow_run_id).info.status == "RUNNING":
+            elif info.status == "RUNNING":
                 client.set_terminated(mlflow_run_id, status="KILLED")
         except Exception as error:
             logging.getLogger(__name__).warning(

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from hypothesis import given
+from hypothesis import settings as no_deadline
 from hypothesis import strategies as st
 
 from core import runs
@@ -140,6 +141,7 @@ json_values = st.recursive(
 )
 
 
+@no_deadline(deadline=None)
 @given(st.dictionaries(st.text(max_size=5), json_values, max_size=4))
 def test_flatten_takes_any_config_and_leaves_only_scalars(config: dict[str, Any]) -> None:
     for key, value in runs.flatten(config).items():
@@ -169,14 +171,23 @@ def test_metric_table_has_nan_where_a_run_has_no_such_metric() -> None:
 
 
 def test_cell_type_metrics_are_tidy() -> None:
-    frame = runs.cell_type_metrics(
-        [record("a", {}, {"mrrmse": 1.0, "mrrmse/B cells": 2.0, "mlp/mrrmse/T cells CD8+": 3.0})]
-    )
-    assert frame.to_dict("records") == [
-        {"run": "a", "name": "run a", "model": "", "metric": "mrrmse"}
-        | {"cell_type": "B cells", "value": 2.0},
-        {"run": "a", "name": "run a", "model": "mlp", "metric": "mrrmse"}
-        | {"cell_type": "T cells CD8+", "value": 3.0},
+    metrics = {
+        "mrrmse": 1.0,
+        "mrrmse_low": 0.9,
+        "zero/mrrmse": 1.0,
+        "test/public_test/mrrmse": 1.0,
+        "mrrmse/B cells": 2.0,
+        "mlp/mrrmse/T cells CD8+": 3.0,
+        "test/mrrmse/CD14/CD16 monocytes": 4.0,
+        "mlp/test/private_test/pearson/B cells": 5.0,
+    }
+    frame = runs.cell_type_metrics([record("a", {}, metrics)])
+    assert frame[["run", "name"]].drop_duplicates().to_numpy().tolist() == [["a", "run a"]]
+    assert frame.drop(columns=["run", "name"]).to_numpy().tolist() == [
+        ["", "validation", "mrrmse", "B cells", 2.0],
+        ["mlp", "validation", "mrrmse", "T cells CD8+", 3.0],
+        ["", "test", "mrrmse", "CD14/CD16 monocytes", 4.0],
+        ["mlp", "private_test", "pearson", "B cells", 5.0],
     ]
 
 
@@ -205,6 +216,7 @@ def test_curve_summary_known_answer() -> None:
     assert runs.curve_summary(history.iloc[:0]).empty
 
 
+@no_deadline(deadline=None)
 @given(st.text(min_size=1))
 def test_metric_keys_are_taken_by_mlflow(name: str) -> None:
     from mlflow.utils.validation import _validate_metric_name
