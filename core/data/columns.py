@@ -102,6 +102,9 @@ def understand(frame: pd.DataFrame) -> Columns:
     columns = Columns()
     _find_roles(names, columns)
     taken = set(columns.roles.values())
+    plain = [f"'{role}'" for role in columns.roles if role in names]
+    if plain:
+        columns.understood.insert(0, f"Read as they are named: {listing(plain, most=8)}.")
     dropped = []
     for position, name in enumerate(names):
         if position in taken:

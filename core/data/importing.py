@@ -139,20 +139,23 @@ def _read(path: Path, kind: str | None) -> tuple[RawTable | RawArrays | AnnData,
             raise DataError(f"An R object ({path.name}) can only be read as cells.")
         return read_sparse(path), ["The sparse matrix of the R file was read as genes × cells."]
     if ending in PARQUET:
-        from core.data.readers.competition import read_parquet
+        from core.data.readers.competition import parquet_origin, read_parquet
 
-        frame, understood = read_parquet(path), []
+        frame, understood, origin = read_parquet(path), [], parquet_origin(path)
     elif ending in DELIMITED:
         from core.data.readers.delimited import read_delimited
 
         frame, dialect = read_delimited(path)
-        understood = [dialect.words()]
+        understood, origin = [dialect.words()], {}
         if dialect.encoding == "latin-1":
             understood.append("The text is not UTF-8 and was read as Latin-1.")
     else:
         raise DataError(f"The file {path.name} is of no known format: {FORMATS} can be imported.")
     if (kind or _kind_of(frame)) == PERTURBATION:
-        return RawTable(frame), understood
+        simulated = origin.get("simulated") is True
+        if simulated:
+            understood.append("The file says that its values were simulated.")
+        return RawTable(frame, origin.get("target"), simulated=simulated), understood
     from core.data.readers.h5ad import cells_from_frame
 
     return cells_from_frame(frame), [*understood, "Rows were read as cells."]
@@ -202,7 +205,8 @@ def _import_table(
         "understood": understood,
         "dropped": found.dropped,
     }
-    status = status_of(id, store.write_perturbation(found.table(id, meta=base), settings, meta))
+    table = found.table(id, simulated=raw.simulated, meta=base)
+    status = status_of(id, store.write_perturbation(table, settings, meta))
     return ImportReport(status, tuple(understood), tuple(found.warnings), tuple(found.dropped))
 
 

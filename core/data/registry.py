@@ -35,12 +35,15 @@ class RawTable:
         Pairs whose response is not in the file (``cell_type``, ``sm_name``, ``split``), if any.
     notes
         Sentences of the reader for the user.
+    simulated
+        True where the file itself says that its values were simulated.
     """
 
     frame: pd.DataFrame
     target: str | None = None
     unmeasured: pd.DataFrame | None = None
     notes: list[str] = field(default_factory=list)
+    simulated: bool = False
 
 
 @dataclass
@@ -53,6 +56,7 @@ class RawArrays:
     target: str | None = None
     unmeasured: pd.DataFrame | None = None
     notes: list[str] = field(default_factory=list)
+    simulated: bool = False
 
 
 #: Fetched files by name → what they hold.

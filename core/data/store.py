@@ -8,7 +8,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,14 +70,20 @@ def stored(settings: Settings) -> dict[str, dict[str, Any]]:
     return found
 
 
+def _sweep(root: Path) -> None:
+    """Delete what killed processes left a day ago or earlier."""
+    for left in root.glob(".*-*"):
+        with suppress(FileNotFoundError):  # another process has just finished with it
+            if time.time() - left.stat().st_mtime > STALE:
+                shutil.rmtree(left, ignore_errors=True)
+
+
 @contextmanager
 def _new_folder(id: str, settings: Settings) -> Iterator[Path]:
     """A temporary folder that takes the data set's place when the block ends without error."""
     root = settings.datasets_folder
     root.mkdir(parents=True, exist_ok=True)
-    for left in root.glob(".*-*"):
-        if time.time() - left.stat().st_mtime > STALE:
-            shutil.rmtree(left, ignore_errors=True)
+    _sweep(root)
     final = folder_of(id, settings)
     new = root / f".new-{uuid.uuid4().hex[:8]}-{id}"
     new.mkdir()

@@ -91,7 +91,8 @@ def validate(raw: RawTable | RawArrays, target: str | None = None) -> Validated:
     if frame.empty:
         raise InvalidTableError(["The table has a header but no rows."])
     understood = [*raw.notes, *columns.understood]
-    obs, warnings, faults = _descriptions(frame, columns, understood)
+    obs, faults = _descriptions(frame, columns, understood)
+    warnings: list[str] = []
     keep, dropped = _with_smiles(obs)
     frame, obs = frame.iloc[keep], obs.iloc[keep]
     labels = row_labels(obs)
@@ -115,7 +116,8 @@ def _validate_arrays(raw: RawArrays, target: str | None) -> Validated:
     faults += cols.duplicated_genes(raw.genes)
     cols.raise_if(faults)
     understood = list(raw.notes)
-    obs, warnings, faults = _descriptions(raw.obs, columns, understood)
+    obs, faults = _descriptions(raw.obs, columns, understood)
+    warnings: list[str] = []
     keep, dropped = _with_smiles(obs)
     obs = obs.iloc[keep]
     labels = row_labels(obs)
@@ -143,10 +145,9 @@ def _text(series: pd.Series) -> pd.Series:
 
 def _descriptions(
     frame: pd.DataFrame, columns: cols.Columns, understood: list[str]
-) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """The pairs' own columns, indexed by the row's position in the file."""
+) -> tuple[pd.DataFrame, list[str]]:
+    """The pairs' own columns, indexed by the row's position in the file, and their faults."""
     obs = pd.DataFrame(index=pd.RangeIndex(len(frame)))
-    warnings: list[str] = []
     faults: list[str] = []
 
     def column(role: str) -> pd.Series | None:
@@ -179,7 +180,7 @@ def _descriptions(
         name = str(frame.columns[position])
         obs[name] = _tidy(frame.iloc[:, position].reset_index(drop=True))
     _fill_names(obs, frame, columns, understood, faults)
-    return obs, warnings, faults
+    return obs, faults
 
 
 def _tidy(series: pd.Series) -> pd.Series:
@@ -296,6 +297,11 @@ def _check(result: Validated, labels: list[str], faults: list[str]) -> Validated
             f"{count(len(result.dropped), 'row')} without SMILES "
             f"{'was' if len(result.dropped) == 1 else 'were'} left out; {len(obs):,} remain."
         )
+    compounds, types = obs["sm_name"].nunique(), obs["cell_type"].nunique()
+    result.understood.append(
+        f"The table has {count(len(obs), 'pair')} of {count(compounds, 'compound')} and "
+        f"{count(types, 'cell type')}."
+    )
     order = [*OBS_COLUMNS, "split"]
     rest = [name for name in obs.columns if name not in order]
     result.obs = obs[order + rest].reset_index(drop=True)

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import re
 import subprocess
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 
-from core.data import DATASETS, DataSet, list_datasets, load_perturbation, prepare
+from core.data import DATASETS, DataSet, list_datasets, load_cells, load_perturbation, prepare
 from core.data.providers.url import Urls
 from core.data.store import check_id
-from core.settings import PROJECT_ROOT, Settings
+from core.settings import PROJECT_ROOT, Settings, load_settings
+from tests.data.http_server import Served, serve
+from tests.data.r_writer import dgcmatrix, write_rdata
+from tests.data.tables import GENES, frame
+from tests.data.test_competition import op2_file
 
 ENTRIES = [entry.value for entry in DATASETS]
 WANTED = {
@@ -83,6 +89,46 @@ def test_the_shared_signatures_are_prepared(settings: Settings, shared_data: Pat
     status = prepare("l1000-consensus", settings=settings)
     assert (status.n_rows, status.n_vars, status.target) == (984, 978, "z-score")
     assert not any("published" in warning for warning in status.warnings)
+
+
+def test_op2_from_a_mirror_folder(tmp_path: Path) -> None:
+    """The whole way of a registered set, with small files in the places of the real ones."""
+    folder = tmp_path / "public/neurips-2023-competition/2023-09-14_kaggle_upload"
+    folder.mkdir(parents=True)
+    splits = {"train": ["train"] * 3 + ["control"], "test": ["public_test", "private_test"]}
+    rows = {"train": frame().iloc[:4], "test": frame().iloc[4:]}
+    for part, table in rows.items():
+        op2_file(folder / f"2023-09-12_de_by_cell_type_{part}.h5ad", table, splits[part])
+    settings = load_settings(workspace=tmp_path / "w", mirror=str(tmp_path))
+    status = prepare("op2", settings=settings)
+    assert status.warnings == (
+        "The files hold 6 pairs where 869 are published.",
+        "The files hold 4 genes where 18,211 are published.",
+    )
+    table = load_perturbation("op2", settings)
+    assert table.obs["split"].tolist() == ["train"] * 4 + ["public_test", "private_test"]
+    assert table.rows(split="private_test").tolist() == [5] and not table.simulated
+    np.testing.assert_allclose(table.values, frame()[list(GENES)], rtol=1e-6)
+
+
+def test_a_panglaodb_sample_from_a_mirror_folder(tmp_path: Path) -> None:
+    rows = ["POU5F1_ENSG00000204531.18", "SOX2_ENSG00000181449.3"]
+    matrix = dgcmatrix(np.array([[1.0, 0, 3], [0, 2, 0]]), rows, ["a", "b", "c"])
+    write_rdata(tmp_path / "SRA553822_SRS2119548.sparse.RData", {"sm": matrix})
+    settings = load_settings(workspace=tmp_path / "w", mirror=str(tmp_path))
+    status = prepare("panglaodb-srs2119548", settings=settings)
+    assert (status.kind, status.n_rows, status.n_vars) == ("cells", 3, 2)
+    assert list(load_cells(status.id, settings).var_names) == ["POU5F1", "SOX2"]
+
+
+def test_islets_from_a_mirror_url(tmp_path: Path) -> None:
+    content = gzip.compress(b"\tD2ex_1\tD10_5\nINS__chr11\t1.5\t0\nGCG__chr2\t0\t2\n")
+    path = "/m/geo/series/GSE81nnn/GSE81076/suppl/GSE81076_D2_3_7_10_17.txt.gz"
+    with serve({path: Served(content)}) as server:
+        settings = load_settings(workspace=tmp_path / "w", mirror=f"{server.base}/m")
+        status = prepare("grun", settings=settings)
+    assert (status.n_rows, status.n_vars, status.organism) == (2, 2, "human")
+    assert load_cells("grun", settings).obs["donor"].tolist() == ["D2", "D10"]
 
 
 def test_the_room_is_entered_without_heavy_furniture() -> None:

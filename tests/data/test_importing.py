@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import gzip
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import sparse
 
 from core.data import (
@@ -15,8 +18,12 @@ from core.data import (
     load_cells,
     load_perturbation,
     read_competition_table,
+    write_competition_parquet,
 )
 from core.data.faults import InvalidTableError
+from core.data.readers.delimited import read_delimited
+from core.data.registry import RawTable
+from core.data.validation import validate
 from core.errors import DataError
 from core.settings import Settings, load_settings
 from tests.data.tables import GENES, frame
@@ -254,6 +261,52 @@ def test_real_cells(settings: Settings, shared_data: Path, name: str) -> None:
     assert (report.status.n_rows, report.status.n_vars) == source.shape
     assert report.status.organism == "human"
     assert (load_cells(report.status.id, settings).X != source.X).nnz == 0
+
+
+def test_a_simulated_table_stays_labelled_after_export_and_import(
+    settings: Settings, tmp_path: Path
+) -> None:
+    table = validate(RawTable(frame())).table("made", simulated=True, meta={})
+    path = write_competition_parquet(table, tmp_path / "de_train.parquet")
+    report = import_file(path, settings=settings)
+    assert report.status.simulated and load_perturbation(report.status.id, settings).simulated
+    assert "The file says that its values were simulated." in report.understood
+    frame().to_parquet(path)
+    assert not import_file(path, settings=settings).status.simulated
+
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=8)
+NAMES = st.lists(TEXT, min_size=2, max_size=5, unique=True)
+
+
+@given(
+    names=NAMES,
+    compounds=st.lists(TEXT, min_size=1, max_size=5),
+    value=st.floats(-1e30, 1e30),
+    separator=st.sampled_from([",", "\t", ";", "|"]),
+    mark=st.booleans(),
+    packed=st.booleans(),
+)
+def test_text_tables_come_back_as_written(
+    tmp_path_factory: pytest.TempPathFactory,
+    names: list[str],
+    compounds: list[str],
+    value: float,
+    separator: str,
+    mark: bool,
+    packed: bool,
+) -> None:
+    path = tmp_path_factory.mktemp("text") / "t.csv"
+    table = pd.DataFrame({name: value + np.arange(len(compounds)) for name in names[1:]})
+    table.insert(0, names[0], [f"x{compound}" for compound in compounds])
+    content = table.to_csv(index=False, sep=separator, quoting=csv.QUOTE_ALL).encode()
+    content = b"\xef\xbb\xbf" * mark + content
+    path.write_bytes(gzip.compress(content) if packed else content)
+    found, dialect = read_delimited(path)
+    assert dialect.separator == separator and dialect.gzipped == packed
+    assert list(found.columns) == [name.strip() for name in names]
+    assert found.iloc[:, 0].tolist() == table.iloc[:, 0].tolist()
+    np.testing.assert_allclose(found.iloc[:, 1:], table.iloc[:, 1:], rtol=1e-12)
 
 
 def test_one_gene_is_read_without_the_rest(tmp_path: Path) -> None:

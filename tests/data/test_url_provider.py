@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from core.data.providers.download import TRIES
 from core.data.providers.url import RemoteFile, Urls, fetch_file, mirrored
@@ -34,7 +35,7 @@ def test_a_file_is_fetched_once_with_progress_in_bytes(settings: Settings) -> No
     assert files == {"data": settings.downloads_folder / "b.bin"}
     assert files["data"].read_bytes() == CONTENT
     assert (len(CONTENT), len(CONTENT), "Downloading b.bin") in seen
-    assert sorted(path.name for path in settings.downloads_folder.iterdir()) == ["b.bin"]
+    assert [path.name for path in settings.downloads_folder.glob("[!.]*")] == ["b.bin"]
 
 
 @pytest.mark.parametrize("checksum", [f"sha256:{SHA256}", f"md5:{MD5}"])
@@ -138,6 +139,15 @@ def test_a_file_put_there_by_hand_is_taken(settings: Settings) -> None:
     settings.downloads_folder.mkdir(parents=True)
     (settings.downloads_folder / "f").write_bytes(CONTENT)
     assert get("http://unreachable.invalid/f", settings).read_bytes() == CONTENT
+
+
+def test_two_at_once_do_not_spoil_one_file(settings: Settings) -> None:
+    settings.downloads_folder.mkdir(parents=True)
+    with (
+        FileLock(settings.downloads_folder / ".f.lock"),
+        pytest.raises(FetchError, match="f is being fetched by another page or command"),
+    ):
+        get("http://unreachable.invalid/f", settings)
 
 
 def test_a_mirror_url_replaces_scheme_and_host(tmp_path: Path) -> None:

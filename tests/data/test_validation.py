@@ -41,6 +41,14 @@ def test_a_valid_table_is_kept_as_it_is() -> None:
     np.testing.assert_allclose(found.values, table[list(GENES)], rtol=1e-6)
     assert found.target == "signed −log10 p"
     assert found.warnings == [] and found.dropped == []
+    assert found.understood == [
+        "Read as they are named: 'cell_type', 'sm_name', 'sm_lincs_id', 'SMILES' and 'control'.",
+        "Read as genes: 4 numeric columns, 'A1BG' to 'TP53'.",
+        "There is no column 'split': every pair is a training pair.",
+        "Values were taken as signed −log10 p, because the pairs carry LINCS ids as the OP2 "
+        "competition's table does.",
+        "The table has 6 pairs of 3 compounds and 2 cell types.",
+    ]
 
 
 def set_cell(row: int, name: str, value: object) -> Callable[[pd.DataFrame], pd.DataFrame]:

@@ -36,6 +36,7 @@ register(
         provider=SharedFile("data/l1000_consensus.parquet"),
         reader=read_consensus,
         expected={"n_rows": 984, "n_vars": 978, "obs": ("inchikey",)},
-        note="One pseudo cell type; a few rows have very large norms.",
+        note="One pseudo cell type; a few rows have very large norms. Read from a file that you have; "
+        "any other copy can be imported.",
     )
 )

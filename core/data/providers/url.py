@@ -84,10 +84,25 @@ def fetch_file(
     Raises
     ------
     FetchError
-        No network, no such file, cut short, or not the file that is expected.
+        No network, no such file, cut short, not the file that is expected, or being fetched by
+        another process: two that append to one unfinished file would spoil it.
     """
+    from filelock import FileLock, Timeout
+
     folder = settings.downloads_folder
     folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / f".{file.name}.lock", timeout=0):
+            return _fetch_locked(file, folder, settings.mirror, on_progress, wait)
+    except Timeout as error:
+        raise FetchError(
+            f"{file.name} is being fetched by another page or command: wait until that is done."
+        ) from error
+
+
+def _fetch_locked(
+    file: RemoteFile, folder: Path, mirror: str | None, on_progress: OnProgress, wait: float
+) -> Path:
     path = folder / file.name
     record = folder / f"{file.name}.checksum.json"
     expected = file.checksum or _recorded(record)
@@ -96,7 +111,7 @@ def fetch_file(
         return path
     if path.exists() and expected and _matches(path, expected, on_progress):
         return path
-    origin = mirrored(file, settings.mirror)
+    origin = mirrored(file, mirror)
     if isinstance(origin, Path):
         _copy(origin, path, expected, on_progress)
     else:

@@ -24,6 +24,8 @@ PIP_TIMEOUT = 1800
 class WheelFile:
     """Provider of one file packed in a wheel.
 
+    pip's own settings say which index is asked; a mirror *folder* may hold the wheel too.
+
     Attributes
     ----------
     package, version

@@ -7,6 +7,7 @@ Layout: ``cell_type, sm_name, sm_lincs_id, SMILES, control``, then one float64 c
 from __future__ import annotations
 
 import difflib
+import json
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 SIGNED_LOG_P = "signed −log10 p"
 #: Descriptions that are read beside the genes where the file has them.
 DESCRIPTIONS = (*OBS_COLUMNS, "split", "id")
+#: Key of the parquet metadata in which our own files say where they come from.
+ORIGIN = b"perturbscope"
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
@@ -258,7 +261,10 @@ def _mechanisms(names: pd.Series) -> pd.Series:
 def write_competition_parquet(
     table: PerturbationTable, path: Path, splits: Sequence[str] = (TRAIN,)
 ) -> Path:
-    """Write a table in the layout of ``de_train.parquet``: five descriptions, float64 genes."""
+    """Write a table in the layout of ``de_train.parquet``: five descriptions, float64 genes.
+
+    The file's metadata note whether the values were simulated, so that an import can say so.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -270,8 +276,20 @@ def write_competition_parquet(
     values = np.asarray(table.values[rows], dtype=np.float64).T
     arrays += [pa.array(np.ascontiguousarray(gene)) for gene in values]
     names = [*OBS_COLUMNS, *map(str, table.genes)]
-    pq.write_table(pa.Table.from_arrays(arrays, names=names), path)
+    written = pa.Table.from_arrays(arrays, names=names)
+    origin = {"id": table.id, "target": table.target, "simulated": table.simulated}
+    pq.write_table(written.replace_schema_metadata({ORIGIN: json.dumps(origin)}), path)
     return path
+
+
+def parquet_origin(path: Path) -> dict[str, Any]:
+    """What :func:`write_competition_parquet` noted in the file; empty for files of others."""
+    metadata = open_parquet(path).schema_arrow.metadata or {}
+    try:
+        origin = json.loads(metadata.get(ORIGIN, b"{}"))
+    except ValueError:
+        return {}
+    return origin if isinstance(origin, dict) else {}
 
 
 def looks_like_op2(path: Path) -> bool:
