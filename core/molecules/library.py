@@ -107,4 +107,5 @@ def _one_row_a_compound(table: pd.DataFrame, name_column: str, smiles_column: st
         varying = table.groupby(key, sort=False).nunique(dropna=False).max()
         always = {"name", smiles_column}
         first = first[[c for c in first if c in always or varying.get(c, 1) <= 1]]
-    return first.drop(columns=[name_column] if name_column != "name" else []).reset_index(drop=True)
+    others = [c for c in first if c not in ("name", name_column)]
+    return first[["name", *others]].reset_index(drop=True)

@@ -70,12 +70,12 @@ def test_the_fast_path_equals_the_pipeline_on_real_compounds(shared_data: Path) 
     # The unusual ones are where a fast path could err; a sample of the plain ones joins them.
     unusual = [t for t in texts if any(c in t for c in "Ss+-[.") and t != "-666"]
     checked = 0
-    for text in [*unusual[::6], *texts[::40]]:
+    for text in [*unusual[::12], *texts[::80]]:
         parsed = parse_line(text)
         if parsed.mol is not None and is_clean(text, parsed.mol):
             assert _pipeline(parsed.mol, tautomer=False).smiles == Chem.MolToSmiles(parsed.mol)
             checked += 1
-    assert checked > 400
+    assert checked > 150
 
 
 @settings(max_examples=60, deadline=None)
