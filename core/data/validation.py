@@ -227,8 +227,9 @@ def _fill_names(
     understood: list[str],
     faults: list[str],
 ) -> None:
-    """Name compounds that have a structure but no name by another identifier, and say so."""
-    nameless = (obs["sm_name"] == "") & (obs["SMILES"] != "")
+    """Name compounds without a name by another identifier, and say so of those that are kept."""
+    nameless = obs["sm_name"] == ""
+    kept = obs["SMILES"] != ""
     if not nameless.any():
         return
     source = str(frame.columns[columns.roles["sm_name"]])
@@ -238,10 +239,10 @@ def _fill_names(
         usable = nameless & (obs[name] != "") if name else nameless & False
         if usable.any():
             obs.loc[usable, "sm_name"] = obs.loc[usable, name].astype(str)
-            understood.append(
-                f"{count(int(usable.sum()), 'compound')} without '{source}' took the name from "
-                f"'{name}'."
-            )
+            if n := int((usable & kept).sum()):
+                understood.append(
+                    f"{count(n, 'compound')} without '{source}' took the name from '{name}'."
+                )
             nameless &= obs["sm_name"] == ""
 
 

@@ -206,10 +206,12 @@ def test_rows_without_smiles_are_listed_and_keep_their_numbers() -> None:
 
 def test_nameless_compounds_take_another_identifier() -> None:
     table = frame().assign(drugbank_id=[f"DB{i}" for i in range(6)])
-    table.loc[[4, 5], "sm_name"] = None
+    table.loc[[0, 4, 5], "sm_name"] = None
+    table.loc[0, "SMILES"] = None
     table["sm_lincs_id"] = ""
     found = check(table)
-    assert found.obs["sm_name"].tolist()[4:] == ["DB4", "DB5"]
+    assert found.dropped == ["Row 1 (DB0) has no SMILES."]
+    assert found.obs["sm_name"].tolist()[3:] == ["DB4", "DB5"]
     assert "2 compounds without 'sm_name' took the name from 'drugbank_id'." in found.understood
 
 
