@@ -66,14 +66,18 @@ def pack(
     return tensors
 
 
+def part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """Tensors whose name begins with ``prefix``, without it."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
 def unpack(
     tensors: dict[str, torch.Tensor],
     network: torch.nn.Module,
     optimizer: torch.optim.Optimizer | None = None,
 ) -> None:
     """Put :func:`pack`'s tensors back in place."""
-    own = {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
-    network.load_state_dict(own)
+    network.load_state_dict(part(tensors, "network."))
     if optimizer is None:
         return
     state: dict[int, dict[str, torch.Tensor]] = {}

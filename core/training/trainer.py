@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable
@@ -39,6 +40,8 @@ class TrainingSettings(Protocol):
     @property
     def patience(self) -> int: ...  # noqa: D102
     @property
+    def average_epochs(self) -> int: ...  # noqa: D102
+    @property
     def precision(self) -> str: ...  # noqa: D102
     @property
     def device(self) -> str: ...  # noqa: D102
@@ -57,6 +60,7 @@ class TrainingOptions:
     loss: str = "mrrmse"
     schedule: str = "cosine"
     patience: int = 20
+    average_epochs: int = 5
     precision: str = "auto"
     device: str = "auto"
     seed: int = 0
@@ -143,6 +147,9 @@ class Trainer:
     ) -> None:
         self.network, self.head, self.settings, self.device = network, head, settings, device
         self.checkpoint_seconds = checkpoint_seconds
+        # What is judged and kept: a moving mean of the weights over the latest epochs (after
+        # Polyak & Juditsky 1992), which does not shake with the last batches.
+        self.averaged = copy.deepcopy(network).requires_grad_(False)
         decayed = [p for p in network.parameters() if p.ndim >= 2]
         free = [p for p in network.parameters() if p.ndim < 2]
         # Biases and norms are not shrunk: the output bias is the start prediction.
@@ -208,6 +215,7 @@ class Trainer:
             started = time.perf_counter()
             epoch = outcome.epochs + 1
             loss = self._epoch(train, epoch, n_batches)
+            self._average(epoch)
             record: dict[str, Any] = {
                 "epoch": epoch,
                 "train_loss": loss,
@@ -227,7 +235,7 @@ class Trainer:
             if validation is not None and select:
                 if not record["val_mrrmse"] >= outcome.best_score:  # true for the first, NaN
                     outcome.best_epoch, outcome.best_score = epoch, record["val_mrrmse"]
-                    best = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+                    best = {k: v.clone() for k, v in self.averaged.state_dict().items()}
             else:
                 outcome.best_epoch = epoch
                 outcome.best_score = record["val_mrrmse"] if validation is not None else math.nan
@@ -239,16 +247,15 @@ class Trainer:
             on_epoch(record)
             if cancelled:
                 raise CancelledError("The training was cancelled; what was finished has been kept.")
-        if best is not None:
-            self.network.load_state_dict(best)
+        self.network.load_state_dict(self.averaged.state_dict() if best is None else best)
         return outcome
 
     @torch.no_grad()
     def evaluate(self, data: DeviceData) -> tuple[float, float]:
-        """Loss and MRRMSE on ``data``."""
-        self.network.eval()
+        """Loss and MRRMSE of the averaged weights on ``data``."""
+        self.averaged.eval()
         with autocast(self.device, self.settings.precision):
-            outputs = self.network(data.batch)
+            outputs = self.averaged(data.batch)
         row_mse, losses = self._rows(outputs.float(), data, slice(None))
         return float(losses.mean()), float(torch.sqrt(row_mse).mean())
 
@@ -259,6 +266,17 @@ class Trainer:
             torch.manual_seed((self.settings.seed * 1_000_003 + epoch) % 2**63)
             order = torch.randperm(len(train)).to(self.device)
             return self._steps(train, order.tensor_split(n_batches), (epoch - 1) * n_batches)
+
+    @torch.no_grad()
+    def _average(self, epoch: int) -> None:
+        """Move the averaged weights towards those of this epoch."""
+        share = 1.0 / min(epoch, self.settings.average_epochs)
+        now, mean = self.network.state_dict(), self.averaged.state_dict()
+        for name, value in now.items():
+            if value.is_floating_point():
+                mean[name].lerp_(value, share)
+            else:
+                mean[name].copy_(value)
 
     def _steps(self, train: DeviceData, batches: tuple[torch.Tensor, ...], step: int) -> float:
         self.network.train()
@@ -301,6 +319,7 @@ class Trainer:
             score = {"best_epoch": outcome.best_epoch, "best_score": outcome.best_score}
             checkpoints.write(folder / BEST, Checkpoint(tensors, score))
         tensors = checkpoints.pack(self.network, self.optimizer)
+        tensors |= {f"averaged.{name}": t for name, t in self.averaged.state_dict().items()}
         so_far = {"epochs": outcome.epochs, "history": outcome.history}
         checkpoints.write(folder / LAST, Checkpoint(tensors, so_far))
 
@@ -309,6 +328,7 @@ class Trainer:
         if last is None:
             return Outcome(), None
         checkpoints.unpack(last.tensors, self.network, self.optimizer)
+        self.averaged.load_state_dict(checkpoints.part(last.tensors, "averaged."))
         epochs = int(last.scalars["epochs"])
         outcome = Outcome(epochs, math.nan, epochs, list(last.scalars["history"]))
         best = checkpoints.read(folder / BEST)
@@ -318,10 +338,7 @@ class Trainer:
         # epochs up to it are then trained again, the same, and find it no worse.
         outcome.best_epoch = int(best.scalars["best_epoch"])
         outcome.best_score = float(best.scalars["best_score"])
-        weights = {
-            name.removeprefix("network."): t.to(self.device) for name, t in best.tensors.items()
-        }
-        return outcome, weights
+        return outcome, checkpoints.part(best.tensors, "network.")
 
 
 def batches_per_epoch(n_rows: int, batch_size: int) -> int:

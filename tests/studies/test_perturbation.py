@@ -318,7 +318,7 @@ def test_one_model_without_test_rows_and_without_final_fit(workspace: Settings, 
 
 
 def test_two_models_of_one_name_have_keys_of_their_own():
-    config = make_config(models=[{"name": "knn"}, {"name": "knn", "params": {"n_neighbours": 3}}])
+    config = make_config(models=[{"name": "knn"}, {"name": "knn", "params": {"n_neighbors": 3}}])
     assert [spec.key for spec in specs(config) if spec.chosen] == ["knn", "knn-2"]
 
 

@@ -135,7 +135,7 @@ def test_checkpoints_hold_optimizer_and_scalars_without_pickle(tmp_path: Path):
     assert last is not None
     assert last.scalars["epochs"] == 3
     assert len(last.scalars["history"]) == 3
-    assert {key.split(".")[0] for key in last.tensors} == {"network", "optimizer"}
+    assert {key.split(".")[0] for key in last.tensors} == {"network", "averaged", "optimizer"}
     assert any(key.endswith("exp_avg_sq") for key in last.tensors)
     with safe_open(tmp_path / BEST, framework="np") as file:
         assert all(key.startswith("network.") for key in file.keys())  # noqa: SIM118

@@ -91,6 +91,14 @@ class TrainingConfig(StudyConfig):
         description="Share of a fold's training pairs, chosen by the same scheme, that decide when "
         "to stop; the held-out pairs stay unseen. With 0, or patience 0, the last epoch counts.",
     )
+    average_epochs: int = Field(
+        5,
+        ge=1,
+        le=100,
+        title="Averaged epochs",
+        description="Judge and keep the mean of the weights of so many latest epochs; 1: those of "
+        "the epoch itself.",
+    )
     precision: Precision = Field(
         Precision.AUTO,
         title="Precision",
