@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from types import TracebackType
 from typing import Any, Self
@@ -11,9 +12,9 @@ LARGE = 10_000
 
 
 class ProgressBar:
-    """Context manager that is itself the callback; one bar for each message.
+    """Context manager that is itself the callback: one bar for each total.
 
-    Where stderr is no terminal each message is one plain line.
+    A step without a total, and every step where stderr is no terminal, is one plain line.
     """
 
     def __init__(self) -> None:
@@ -24,19 +25,25 @@ class ProgressBar:
         return self
 
     def __call__(self, done: int, total: int, message: str) -> None:
+        new, self._message = message != self._message, message
+        if not total or not sys.stderr.isatty():
+            self._close()
+            if new:
+                print(f"{message} …", file=sys.stderr)
+            return
+        if self._bar is None or self._bar.total != total:
+            self._close()
+            self._bar = self._open(total, message)
+        if new:
+            self._bar.set_description_str(message, refresh=False)
+        self._bar.update(done - self._bar.n)
 
+    def _open(self, total: int, message: str) -> Any:
         from tqdm import tqdm
 
-        if message != self._message:
-            self._close()
-            self._message = message
-            if not sys.stderr.isatty():
-                print(f"{message} …", file=sys.stderr)
-                return
-            self._bar = tqdm(total=total or None, desc=message, unit="", unit_scale=total > LARGE)
-        if self._bar is not None:
-            self._bar.total = total or None
-            self._bar.update(done - self._bar.n)
+        # tqdm shows nothing where the terminal reports no width; shutil then says 80.
+        width = shutil.get_terminal_size().columns
+        return tqdm(total=total, desc=message, ncols=width, unit="", unit_scale=total > LARGE)
 
     def __exit__(
         self,

@@ -171,4 +171,4 @@ def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: Captured) 
         bar(1, 3, "Counting")
     err = capsys.readouterr().err
     assert "Downloading x" in err and "50.0k" in err
-    assert "Reading x" in err and "1/3" in err
+    assert "Reading x …" in err and "Counting" in err and "1/3" in err
