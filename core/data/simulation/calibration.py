@@ -38,12 +38,12 @@ NOISE = np.array([0.62, 0.64, 0.60, 0.60, 0.58, 0.60])
 PROGRAMME_RMS = np.array([0.30, 0.32, 0.32, 0.28, 0.13, 0.34])
 PROGRAMME_CORRELATION = np.array(
     [
-        [1.0, 0.5, 0.4, 0.3, 0.1, 0.4],
-        [0.5, 1.0, 0.3, 0.2, 0.1, 0.3],
-        [0.4, 0.3, 1.0, 0.4, 0.2, 0.5],
-        [0.3, 0.2, 0.4, 1.0, 0.5, 0.5],
-        [0.1, 0.1, 0.2, 0.5, 1.0, 0.2],
-        [0.4, 0.3, 0.5, 0.5, 0.2, 1.0],
+        [1.0, 0.5, 0.4, 0.3, -0.1, 0.4],
+        [0.5, 1.0, 0.3, 0.2, -0.1, 0.3],
+        [0.4, 0.3, 1.0, 0.4, -0.1, 0.5],
+        [0.3, 0.2, 0.4, 1.0, 0.3, 0.5],
+        [-0.1, -0.1, -0.1, 0.3, 1.0, -0.1],
+        [0.4, 0.3, 0.5, 0.5, -0.1, 1.0],
     ]
 )
 #: How alike two cell types regulate their genes.
@@ -71,7 +71,7 @@ STRENGTH_JITTER = np.array([0.25, 0.25, 0.0, 0.25, 0.25, 0.25])
 TOXIC_CALM = 0.7
 
 #: Parts of a compound's latent factors, as shares of variance.
-STRUCTURE_SHARE, MECHANISM_SHARE = 0.2, 0.6
+STRUCTURE_SHARE, MECHANISM_SHARE = 0.3, 0.5
 N_FACTORS = 24
 
 #: Mean latent potency of the mechanisms that act strongly on blood cells in culture (by their

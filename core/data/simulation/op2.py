@@ -33,10 +33,10 @@ def simulate_op2(
       between cell types.
     - *direction* (unit root mean square over genes): 24 latent factors of the compound times
       the cell type's gene loadings; toxic compounds also share a toxicity programme, in which
-      silent genes all seem to gain up to a ceiling. The factors are one fifth chemical
-      structure (Morgan counts), three fifths mechanism class, one fifth the compound's own;
-      part of each pair's direction belongs to that pair alone. Loadings are sparse and
-      heavy-tailed: each gene has one main module; cell types share about half of them.
+      silent genes all seem to gain up to a ceiling. The factors are three tenths chemical
+      structure (Morgan counts), half mechanism class, one fifth the compound's own; part of
+      each pair's direction belongs to that pair alone. Loadings are sparse and heavy-tailed:
+      each gene has one main module; cell types share about half of them.
     - *strength*: compounds are ranked by a latent potency (mechanism, structure, chance) and
       given the quantiles of the real NK rows' root mean squares; other cell types follow by
       their sensitivity to mild and toxic compounds, by mechanism, and by chance.
