@@ -126,6 +126,15 @@ def test_full_rank_head_loses_nothing(responses: np.ndarray):
     assert float(outside.max()) < 1e-4
 
 
+def test_full_head_error_and_its_gradient():
+    head = FullHead(np.zeros(2, dtype=np.float32))
+    outputs = torch.tensor([[3.0, -4.0], [1.0, 1.0]], requires_grad=True)
+    row_mse = head.row_mse(outputs, torch.tensor([[0.0, 0.0], [1.0, 1.0]]), None)
+    assert row_mse.tolist() == pytest.approx([12.5, 0.0])
+    row_mse.sum().backward()
+    assert outputs.grad.tolist() == [pytest.approx([3.0, -4.0]), [0.0, 0.0]]
+
+
 def test_heads_survive_their_state(responses: np.ndarray):
     for n_components in (None, 3):
         head = fit_head(responses, n_components)
