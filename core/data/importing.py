@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import re
+import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 PARQUET, DELIMITED = (".parquet", ".pq"), (".csv", ".tsv", ".txt", ".tab")
 HDF5, R_OBJECTS = (".h5ad",), (".rdata", ".rda", ".rds")
+GZIP_MAGIC = b"\x1f\x8b"
 FORMATS = "parquet, CSV, TSV (also gzipped), h5ad and .RData"
 
 
@@ -105,6 +109,25 @@ def _check_file(path: Path, settings: Settings) -> None:
         raise DataError(
             f"The file {path.name} has {size / 1e6:,.0f} MB, more than the limit of "
             f"{settings.upload_limit_mb:,} MB (PERTURBSCOPE_UPLOAD_LIMIT_MB)."
+        )
+    _check_unpacked(path, settings.upload_limit_mb * 10**6)
+
+
+def _check_unpacked(path: Path, limit: int) -> None:
+    """A small gzip file may unpack to more than memory holds: count before reading it."""
+    with path.open("rb") as file:
+        if file.read(2) != GZIP_MAGIC:
+            return
+    unpacked = 0
+    with gzip.open(path, "rb") as stream, suppress(EOFError, OSError, zlib.error):
+        while chunk := stream.read(2**20):  # damage is for the format's reader to say
+            unpacked += len(chunk)
+            if unpacked > limit:
+                break
+    if unpacked > limit:
+        raise DataError(
+            f"The file {path.name} unpacks to more than {limit / 1e6:,.0f} MB "
+            "(PERTURBSCOPE_UPLOAD_LIMIT_MB)."
         )
 
 

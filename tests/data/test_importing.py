@@ -5,6 +5,7 @@ import gzip
 from pathlib import Path
 
 import anndata
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -217,6 +218,40 @@ def test_too_large_a_file_is_refused(tmp_path: Path) -> None:
     settings = load_settings(workspace=tmp_path / "w", upload_limit_mb=1)
     with pytest.raises(DataError, match="more than the limit of 1 MB"):
         import_file(path, settings=settings)
+
+
+def test_a_small_file_that_unpacks_to_a_huge_one_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv.gz"
+    path.write_bytes(gzip.compress(csv_text().encode() + b" " * 2_000_000))
+    settings = load_settings(workspace=tmp_path / "w", upload_limit_mb=1)
+    with pytest.raises(DataError, match="unpacks to more than 1 MB"):
+        import_file(path, settings=settings)
+
+
+def test_an_h5ad_cannot_pull_in_another_file(settings: Settings, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["numbers"] = np.ones((2, 3))
+    (tmp_path / "raw.bin").write_bytes(np.ones((2, 3)).tobytes())
+
+    def link(file: h5py.File) -> None:
+        file["layers/counts"] = h5py.ExternalLink(str(tmp_path / "secret.h5"), "numbers")
+
+    def raw_storage(file: h5py.File) -> None:
+        external = [(str(tmp_path / "raw.bin"), 0, 48)]
+        file.create_dataset("layers/counts", (2, 3), np.float64, external=external)
+
+    def virtual(file: h5py.File) -> None:
+        layout = h5py.VirtualLayout((2, 3), np.float64)
+        layout[:] = h5py.VirtualSource(str(tmp_path / "secret.h5"), "numbers", (2, 3))
+        file.create_virtual_dataset("layers/counts", layout)
+
+    for number, refer in enumerate((link, raw_storage, virtual)):
+        path = tmp_path / f"c{number}.h5ad"
+        anndata.AnnData(np.ones((2, 3), dtype=np.float32)).write_h5ad(path)
+        with h5py.File(path, "a") as file:
+            refer(file)
+        with pytest.raises(DataError, match=f"'layers/counts' of c{number}.h5ad refers to another"):
+            import_file(path, settings=settings)
 
 
 def test_missing_files_and_folders_are_named(settings: Settings, tmp_path: Path) -> None:

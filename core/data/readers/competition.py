@@ -10,7 +10,6 @@ import difflib
 import json
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ import pandas as pd
 from core.data import facts
 from core.data.columns import understand
 from core.data.providers.archives import extract_member, find_member
+from core.data.readers.hdf5 import is_hdf5, open_h5
 from core.data.registry import RawArrays, RawTable
 from core.data.table import OBS_COLUMNS, TRAIN, PerturbationTable
 from core.errors import DataError
@@ -33,7 +33,6 @@ SIGNED_LOG_P = "signed −log10 p"
 DESCRIPTIONS = (*OBS_COLUMNS, "split", "id")
 #: Key of the parquet metadata in which our own files say where they come from.
 ORIGIN = b"perturbscope"
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
@@ -77,12 +76,6 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
         return file.read(columns=columns, use_pandas_metadata=False).to_pandas(ignore_metadata=True)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"The parquet file {path.name} is damaged: {error}.") from error
-
-
-def is_hdf5(path: Path) -> bool:
-    """Whether the file begins as HDF5 does."""
-    with path.open("rb") as file:
-        return file.read(8) == HDF5_MAGIC
 
 
 def _choose(known: Sequence[str], genes: Iterable[str], path: Path) -> list[str]:
@@ -134,32 +127,6 @@ def read_competition_table(path: Path, genes: Iterable[str] | None = None) -> pd
         frame = frame[wanted]
     floats = frame.select_dtypes("float64").columns
     return frame.astype(dict.fromkeys(floats, np.float32))
-
-
-@contextmanager
-def open_h5(path: Path) -> Any:
-    """Open an HDF5 file, or say in one sentence why not.
-
-    Raises
-    ------
-    DataError
-        Where the file is missing, empty, cut short or no HDF5.
-    """
-    import h5py
-
-    if not path.is_file():
-        raise DataError(f"There is no file {path}.")
-    if path.stat().st_size == 0:
-        raise DataError(f"The file {path.name} is empty.")
-    if not is_hdf5(path):
-        raise DataError(f"The file {path.name} is no h5ad (HDF5) file.")
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except OSError as error:
-        cut = "truncated" in str(error)
-        why = "is cut short: copy or download it again" if cut else f"is damaged ({error})"
-        raise DataError(f"The h5ad file {path.name} {why}.") from error
 
 
 def read_op2_h5ad(path: Path, genes: Iterable[str] | None = None) -> RawArrays:

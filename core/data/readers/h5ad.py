@@ -13,7 +13,7 @@ from scipy import sparse
 
 from core.data.columns import DESCRIPTIVE, INDEX_COLUMN, normalise, numbers
 from core.data.faults import count
-from core.data.readers.competition import open_h5
+from core.data.readers.hdf5 import open_h5
 from core.errors import DataError
 from core.progress import OnProgress
 
