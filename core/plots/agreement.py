@@ -37,7 +37,7 @@ def predicted_against_observed(
     palette: Palette,
     *,
     unit: str = "response",
-    mark: int = 12,
+    mark: int = 6,
 ) -> go.Figure:
     """Predicted against observed response of every gene in one (cell type, compound) pair.
 
@@ -88,11 +88,17 @@ def predicted_against_observed(
             showlegend=False,
         )
     )
-    ends = span(observed, predicted)
-    equality(figure, ends, palette)
-    figure.update_xaxes(title_text=f"observed {label(unit)}")
-    figure.update_yaxes(title_text=f"predicted {label(unit)}")
+    equality(figure, span(observed, predicted), palette)
+    figure.update_xaxes(title_text=f"observed {label(unit)}", range=_room(observed))
+    figure.update_yaxes(title_text=f"predicted {label(unit)}", range=_room(predicted))
     return style(figure, palette)
+
+
+def _room(values: np.ndarray) -> list[float]:
+    """Range of an axis: all values, with room for the names of the outermost."""
+    low, high = (float(end) for end in span(values))
+    margin = 0.1 * max(high - low, 1e-6)
+    return [low - margin, high + margin]
 
 
 def density(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,18 @@ import plotly.graph_objects as go
 
 from core.plots.agreement import equality, span
 from core.plots.theme import Palette, label, labels, shorten, style
+
+#: A logarithmic axis whose numbers are written out.
+_LOG = {"type": "log", "dtick": "D2", "tickformat": "~g"}
+
+
+def _legend_below(figure: go.Figure, n: int) -> go.Figure:
+    """Put the legend under the axes, with room for ``n`` entries in two columns."""
+    figure.update_layout(
+        height=int(figure.layout.height) + 14 * n,
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
+    )
+    return figure
 
 
 def _interval(frame: pd.DataFrame, value: str, colour: str) -> dict[str, object]:
@@ -97,6 +109,7 @@ def error_distribution(
     value: str = "rmse",
     unit: str = "row RMSE",
     colours: Mapping[str, str] | None = None,
+    dashed: Collection[str] = (),
 ) -> go.Figure:
     """Share of pairs whose error is at most x, one step curve a series.
 
@@ -110,6 +123,8 @@ def error_distribution(
         The column that is drawn and the name of its axis.
     colours
         Colour of each series; default: the palette's, in order of appearance.
+    dashed
+        Series that stand back: dashed in turns, so that their greys stay apart.
 
     Returns
     -------
@@ -118,6 +133,9 @@ def error_distribution(
         RMSE, that is MRRMSE), which lies far right of the median where few rows carry the error.
     """
     shades: Mapping[Any, str] = colours or palette.colours(frame["series"])
+    back = [name for name in shades if name in dashed]
+    dashes = {name: "solid" for name in shades}
+    dashes |= {name: ("dash", "dot", "dashdot", "longdash")[k % 4] for k, name in enumerate(back)}
     figure = go.Figure()
     for series, rows in frame.groupby("series", sort=False, observed=True):
         errors = np.sort(rows[value].to_numpy(np.float32))
@@ -131,7 +149,7 @@ def error_distribution(
                 x=errors,
                 y=share,
                 mode="lines",
-                line={"shape": "hv", "color": shades[series], "width": 2},
+                line={"shape": "hv", "color": shades[series], "width": 2, "dash": dashes[series]},
                 name=shorten(series, 42),
                 legendgroup=str(series),
                 hovertemplate=f"{label(series)}<br>%{{y:.0%}} of pairs at most %{{x:.3f}}"
@@ -149,9 +167,9 @@ def error_distribution(
                 hovertemplate=f"{label(series)}<br>mean %{{x:.4f}}<extra></extra>",
             )
         )
-    figure.update_xaxes(title_text=unit, type="log")
+    figure.update_xaxes(title_text=unit, **_LOG)
     figure.update_yaxes(title_text="share of pairs", tickformat=".0%", range=[0, 1.02])
-    return style(figure, palette)
+    return _legend_below(style(figure, palette), frame["series"].nunique())
 
 
 def error_against_strength(
@@ -197,9 +215,9 @@ def error_against_strength(
         positive = frame.loc[(frame["rms"] > 0) & (frame["rmse"] > 0), ["rms", "rmse"]]
         if len(positive):
             equality(figure, span(positive.to_numpy(np.float32)), palette)
-    figure.update_xaxes(title_text="strength of the response (root mean square)", type="log")
-    figure.update_yaxes(title_text="row RMSE", type="log")
-    return style(figure, palette)
+    figure.update_xaxes(title_text="strength of the response (root mean square)", **_LOG)
+    figure.update_yaxes(title_text="row RMSE", **_LOG)
+    return _legend_below(style(figure, palette), frame["series"].nunique())
 
 
 def weight_bars(frame: pd.DataFrame, palette: Palette) -> go.Figure:

@@ -120,7 +120,7 @@ def loss_curves(
     """
     curves = mean_over_folds(history) if folds == "mean" else history
     models = list(dict.fromkeys(curves["model"])) if len(curves) else []
-    runs = list(dict.fromkeys(curves["run"])) if len(curves) else []
+    runs = list(dict.fromkeys(history["run"])) if len(curves) else []
     shades: Mapping[Any, str] = colours or palette.colours(runs)
     figure = make_subplots(
         cols=max(len(models), 1),

@@ -15,8 +15,8 @@ from core.runs import RunRecord
 from core.studies.perturbation.result import PerturbationResult
 from pages.components import dataset, figure
 from pages.components.guard import guard
-from pages.components.run_labels import names
-from pages.components.run_results import choose_split, finished, model_label, result
+from pages.components.run_labels import model_label, names
+from pages.components.run_results import choose_split, finished, result
 from pages.components.text import plain
 
 
@@ -79,6 +79,10 @@ def _all(
     rows: np.ndarray,
 ) -> None:
     st.markdown("##### All pairs and genes")
+    st.caption(
+        f"{len(rows):,} pairs × {table.n_genes:,} genes. The axes span 99.99 % of the values; what "
+        "lies beyond is counted at the edge. Flatter than the dashed line: drawn to the mean."
+    )
     counts, xs, ys = _counts(str(record.folder), record.attempt, model, split, opened, table, rows)
     chart = density_map(counts, xs, ys, figure.colours(), unit=table.target)
     i, j = np.nonzero(counts)
@@ -92,11 +96,6 @@ def _all(
         }
     )
     figure.show(chart, key="runs-density", data=data, name=f"{record.id}-{model}-{split}-density")
-    st.caption(
-        f"{len(rows):,} pairs × {table.n_genes:,} genes; the axes span 99.99 % of the values, what "
-        "lies beyond is counted at the edge. On the dashed line both agree; a cloud flatter than "
-        "it says that predictions are drawn towards the mean."
-    )
 
 
 def _pair(

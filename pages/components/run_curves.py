@@ -12,7 +12,7 @@ from core.runs import RunRecord, curve_summary, get_run, history
 from core.settings import get_settings
 from pages.components import figure
 from pages.components.guard import guard
-from pages.components.run_labels import colours, names
+from pages.components.run_labels import colours, model_label, names
 
 REFRESH = 2.0
 LOSS, MRRMSE = "Loss", "Validation MRRMSE"
@@ -89,7 +89,10 @@ def _histories(records: Sequence[RunRecord]) -> pd.DataFrame:
     labels = names(records)
     frames = [history(r.id, settings=get_settings()).assign(run=labels[r.id]) for r in records]
     frames = [frame for frame in frames if not frame.empty]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    if not frames:
+        return pd.DataFrame()
+    epochs = pd.concat(frames, ignore_index=True)
+    return epochs.assign(model=epochs["model"].map(model_label))
 
 
 def _words(records: Sequence[RunRecord], quantity: str) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.plots.comparison import error_against_strength, error_distribution
 from core.runs import RunRecord
-from core.studies.perturbation.grouping import worst_rows
+from core.studies.perturbation.grouping import CHOSEN, worst_rows
 from pages.components import figure
 from pages.components.run_results import choose_series, choose_split, colours, finished, rows
 
@@ -31,7 +31,12 @@ def errors(records: Sequence[RunRecord]) -> None:
     with left:
         st.markdown("##### How row errors are spread")
         figure.show(
-            error_distribution(inside, palette, colours=shades),
+            error_distribution(
+                inside,
+                palette,
+                colours=shades,
+                dashed=set(inside.loc[inside["kind"] != CHOSEN, "series"]),
+            ),
             key="runs-error-spread",
             data=inside[columns],
             name=f"row-errors-{split}",

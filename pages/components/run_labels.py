@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core.models.base import MODELS
 from core.plots.theme import Palette
 from core.runs import RunRecord, RunState
 
@@ -26,6 +27,14 @@ def state_badge(record: RunRecord) -> None:
     icon, colour = STATES[record.state]
     words = "cancelling" if record.cancelling else str(record.state)
     st.badge(words, icon=icon, color=colour)  # type: ignore[arg-type]
+
+
+def model_label(key: str) -> str:
+    """Name of a model for people, from its key in results."""
+    name, _, number = key.partition("-")
+    if name in MODELS:
+        return MODELS.get(name).label + (f" {number}" if number else "")
+    return {"ensemble": "Ensemble", "oracle": "Oracle (simulation's truth)"}.get(key, key)
 
 
 def names(records: Sequence[RunRecord]) -> dict[str, str]:

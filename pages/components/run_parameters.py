@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from core.featurizers.base import FEATURIZERS
+from core.models.base import MODELS
+from core.registry import Registry
 from core.runs import RunRecord, differing_parameters, flatten
+from pages.components.config_form import defaults
 from pages.components.run_labels import names
+
+_REGISTRIES: Mapping[str, Registry[Any]] = {"models": MODELS, "features": FEATURIZERS}
+
+
+def _value(record: RunRecord, path: str, value: Any) -> Any:
+    """A parameter's value; the default where a chosen model or featurizer does not name it."""
+    group, _, rest = path.partition(".")
+    part, _, param = rest.rpartition(".")
+    if value is not None or group not in _REGISTRIES or not part:
+        return value
+    name, _, number = part.partition("#")
+    members = [m.get("name") for m in record.config.get(group, [])]
+    if members.count(name) < int(number or 1) or name not in _REGISTRIES[group]:
+        return value
+    default = defaults(_REGISTRIES[group].get(name).value.Params).get(param)
+    return value if default is None else f"{default} (default)"
 
 
 def parameters(records: Sequence[RunRecord]) -> None:
@@ -19,6 +40,8 @@ def parameters(records: Sequence[RunRecord]) -> None:
         table = pd.DataFrame({labels[record.id]: pd.Series(flatten(record.config), dtype=object)})
     else:
         table = differing_parameters(records).T
+        for r in records:
+            table[r.id] = [_value(r, path, table.at[path, r.id]) for path in table.index]
         table.columns = pd.Index([labels[id] for id in table.columns])
     if table.empty:
         st.info(
@@ -31,7 +54,7 @@ def parameters(records: Sequence[RunRecord]) -> None:
     about = pd.DataFrame(
         {
             labels[r.id]: {
-                "Data set": r.dataset,
+                "Data set": f"{r.dataset or ''}{' (simulated)' if r.simulated else ''}",
                 "Data hash": (r.data_hash or "")[:12],
                 "Code version": (r.code_version or "")[:12],
                 "Device": r.device,

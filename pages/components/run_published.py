@@ -28,9 +28,12 @@ def published(records: Sequence[RunRecord]) -> None:
     labels = names(done)
     places = {labels[r.id]: _facts(r, frame, labels[r.id]) for r in done}
     fitting = {run: comparable(**facts) for run, facts in places.items()}
+    reasons: dict[str, list[str]] = {}
     for run, facts in places.items():
         if not fitting[run]:
-            st.info(f"**{plain(run)}**: {plain(reason(**facts))}", icon=":material/info:")
+            reasons.setdefault(reason(**facts), []).append(run)
+    for words, unfit in reasons.items():
+        st.info(f"**{plain(', '.join(unfit))}**: {plain(words)}", icon=":material/info:")
     facts_table = known_results()
     for benchmark, (split, _) in LEADERBOARDS.items():
         runs = [run for run, places in fitting.items() if benchmark in places]

@@ -9,13 +9,12 @@ import pandas as pd
 import streamlit as st
 
 from core.data.table import PRIVATE_TEST, PUBLIC_TEST, TRAIN
-from core.models.base import MODELS
 from core.plots.theme import Palette
 from core.runs import RunRecord, RunState
 from core.studies.perturbation.grouping import BASELINE, CHOSEN, series_of, with_strength
 from core.studies.perturbation.result import PerturbationResult
 from core.studies.perturbation.scoring import ORACLE
-from pages.components.run_labels import names
+from pages.components.run_labels import model_label, names
 
 #: Split → its name for people; training rows are scored while they are held out.
 SPLITS = {TRAIN: "Validation", PUBLIC_TEST: "Public test", PRIVATE_TEST: "Private test"}
@@ -59,16 +58,15 @@ def _rows(
         kind = frame["model"].map(
             lambda m, chosen=chosen: CHOSEN if m in chosen else ORACLE if m == ORACLE else BASELINE
         )
-        parts.append(frame.assign(run=label, kind=kind, label=frame["model"].map(model_label)))
+        parts.append(
+            frame.assign(
+                run=label,
+                kind=kind,
+                label=frame["model"].map(model_label),
+                primary=frame["model"] == opened.primary,
+            )
+        )
     return series_of(pd.concat(parts, ignore_index=True))
-
-
-def model_label(key: str) -> str:
-    """Name of a model for people, from its key in results."""
-    name, _, number = key.partition("-")
-    if name in MODELS:
-        return MODELS.get(name).label + (f" {number}" if number else "")
-    return {"ensemble": "Ensemble", ORACLE: "Oracle (simulation's truth)"}.get(key, key)
 
 
 def choose_split(frame: pd.DataFrame, key: str) -> str:
@@ -93,9 +91,14 @@ def choose_series(frame: pd.DataFrame, key: str) -> pd.DataFrame:
     frame = frame[~frame["repeated"]]
     every = frame.drop_duplicates("series")
     options = every["series"].tolist()
-    usual = every["kind"].eq(CHOSEN) | every["model"].isin(USUAL)
-    default = every.loc[usual, "series"].tolist()
-    chosen = st.multiselect("Models", options, default=default[:10], key=key, select_all=False)
+    # Of several runs only what each stands for: all members of all ensembles are unreadable.
+    several = frame["run"].nunique() > 1
+    main = every["primary"] if several else every["kind"].eq(CHOSEN)
+    default = every.loc[main | every["model"].isin(USUAL), "series"].tolist()
+    runs = "-".join(every["run"].unique())
+    chosen = st.multiselect(
+        "Models", options, default=default, key=f"{key}-{runs}", select_all=False, wrap=True
+    )
     order = {series: position for position, series in enumerate(chosen)}
     kept = frame[frame["series"].isin(order)]
     return kept.sort_values("series", key=lambda s: s.map(order), kind="stable")

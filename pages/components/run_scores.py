@@ -11,13 +11,12 @@ from core.plots.comparison import weight_bars
 from core.runs import RunRecord, curve_summary
 from core.studies.perturbation.grouping import CHOSEN, gains, summarise
 from pages.components import figure
-from pages.components.run_labels import names
+from pages.components.run_labels import model_label, names
 from pages.components.run_results import (
     SPLITS,
     USUAL,
     choose_split,
     finished,
-    model_label,
     result,
     rows,
 )
@@ -90,7 +89,7 @@ def _by_metric(frame: pd.DataFrame) -> None:
     inside = frame[frame["split"] == split]
     drawn = inside[~inside["repeated"]]
     table = summarise(drawn, ("series", "run", "model"))
-    over = gains(inside, USUAL)
+    over = 100 * gains(inside, USUAL)
     table = table.join(over, on=["run", "model"]).sort_values("mrrmse", ignore_index=True)
     column = st.column_config
     gain = "How much lower the MRRMSE is than this baseline's on the same pairs."
@@ -105,8 +104,8 @@ def _by_metric(frame: pd.DataFrame) -> None:
             "mrrmse": column.NumberColumn("MRRMSE", format="%.4f"),
             "low": column.NumberColumn("95 % from", format="%.4f"),
             "high": column.NumberColumn("to", format="%.4f"),
-            "mean": column.NumberColumn("vs mean", format="percent", help=gain),
-            "geometric_median": column.NumberColumn("vs geo. median", format="percent", help=gain),
+            "mean": column.NumberColumn("vs mean", format="%+.1f %%", help=gain),
+            "geometric_median": column.NumberColumn("vs geo. median", format="%+.1f %%", help=gain),
             "pearson": column.NumberColumn(
                 "Row Pearson", format="%.3f", help="Mean over pairs of the correlation over genes."
             ),

@@ -107,12 +107,16 @@ def _row(record: RunRecord) -> dict[str, Any]:
         "scheme": (config.get("validation") or {}).get("scheme", ""),
         "mrrmse": metrics.get("mrrmse"),
         "interval": f"{low:.3f} – {high:.3f}" if low is not None and high is not None else "",
-        "gain_mean": metrics.get("gain_over_mean"),
-        "gain_median": metrics.get("gain_over_geometric_median"),
+        "gain_mean": _percent(metrics.get("gain_over_mean")),
+        "gain_median": _percent(metrics.get("gain_over_geometric_median")),
         "duration": duration(record.seconds),
         "device": record.device or "",
         "created": record.created,
     }
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
 
 
 def _columns() -> dict[str, Any]:
@@ -134,9 +138,9 @@ def _columns() -> dict[str, Any]:
         "interval": column.TextColumn(
             "95 % interval", width=105, help="Bootstrap over the held-out pairs."
         ),
-        "gain_mean": column.NumberColumn("vs mean", format="percent", width=75, help=gain),
+        "gain_mean": column.NumberColumn("vs mean", format="%+.1f %%", width=75, help=gain),
         "gain_median": column.NumberColumn(
-            "vs geo. median", format="percent", width=105, help=gain
+            "vs geo. median", format="%+.1f %%", width=105, help=gain
         ),
         "models": column.TextColumn("Models", width=130),
         "scheme": column.TextColumn("Scheme", width=105),

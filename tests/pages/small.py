@@ -89,6 +89,6 @@ def open_page(page: str, **query: str) -> AppTest:
 
 
 def words(app: AppTest) -> str:
-    """Everything that the page says."""
+    """Everything that the page says, without the escapes of Markdown."""
     kinds = ("markdown", "caption", "info", "warning", "error", "success")
-    return " ".join(str(e.value) for kind in kinds for e in app.get(kind))
+    return " ".join(str(e.value) for kind in kinds for e in app.get(kind)).replace("\\", "")

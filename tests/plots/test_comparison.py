@@ -129,3 +129,11 @@ def test_published_figures_and_own_runs_stay_apart() -> None:
     assert [t.name for t in figure.data] == ["published", "your runs"]
     assert list(figure.layout.yaxis.categoryarray) == ["LSTM", "mine", "GRU"]  # best on top
     assert len(published_dots(published, own.iloc[:0], LIGHT).data) == 1
+
+
+def test_what_stands_back_is_dashed_each_in_its_own_way() -> None:
+    frame = pd.DataFrame({"series": ["mlp", "mean", "median"], "rmse": [1.0, 2.0, 3.0]})
+    figure = error_distribution(frame, LIGHT, dashed={"mean", "median"})
+    lines = {t.name: t.line.dash for t in figure.data if t.mode == "lines"}
+    assert lines["mlp"] == "solid"
+    assert len(set(lines.values())) == 3

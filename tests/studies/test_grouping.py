@@ -102,3 +102,14 @@ def test_strength_is_the_error_of_predicting_zero() -> None:
     )
     assert with_strength(run)["rms"].tolist() == [3.0, 1.0, 2.0] * 2
     assert with_strength(run[run["model"] == "mlp"])["rms"].isna().all()
+
+
+def test_rounding_does_not_make_another_baseline() -> None:
+    named = series_of(two_runs([1.0 + 1e-6, 2.0, 3.0 - 1e-6]))
+    assert set(named["series"]) == {"a · MLP", "b · MLP", "MEAN"}
+
+
+def test_error_against_the_truth_of_a_simulation() -> None:
+    rows = scored("a", "mlp", [0.5, 1.0, 2.0]).assign(rmse_truth=[0.1, 0.2, 0.6])
+    assert summarise(rows, ("run",))["mrrmse_truth"].tolist() == pytest.approx([0.3])
+    assert "mrrmse_truth" not in summarise(rows.drop(columns="rmse_truth"), ("run",))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from core.metrics.regression import bootstrap_ci, gain
@@ -36,29 +36,33 @@ def series_of(rows: pd.DataFrame) -> pd.DataFrame:
     groups: list[tuple[Any, pd.DataFrame]] = list(
         rows.groupby(["run", "model"], sort=False, observed=True)
     )
-    prints = {key: _print(group) for key, group in groups if group["kind"].iloc[0] != CHOSEN}
-    kinds: dict[str, set[str]] = {}
-    for (_, model), digest in prints.items():
-        kinds.setdefault(model, set()).add(digest)
-    drawn: set[tuple[str, str]] = set()
+    firsts = {key: _first_alike(key, groups) for key, group in groups}
     parts = []
     for (run, model), group in groups:
         label, kind, repeated = group["label"].iloc[0], group["kind"].iloc[0], False
         if kind == CHOSEN:
             name = f"{run} · {label}" if several else label
         else:
-            digest = prints[run, model]
-            repeated = (model, digest) in drawn
-            drawn.add((model, digest))
-            name = label if len(kinds[model]) == 1 else f"{label}, folds of {run}"
+            first = firsts[run, model]
+            repeated = first != run
+            alone = len({firsts[key] for key, _ in groups if key[1] == model}) == 1
+            name = label if alone else f"{label}, folds of {first}"
         parts.append((kind != CHOSEN, group.assign(series=name, repeated=repeated)))
     parts.sort(key=lambda part: part[0])
     return pd.concat([group for _, group in parts], ignore_index=True)
 
 
-def _print(group: pd.DataFrame) -> str:
-    ordered = group.sort_values(["split", "row"])[["split", "row", "rmse"]].round({"rmse": 6})
-    return hashlib.sha256(ordered.to_csv(index=False).encode()).hexdigest()
+def _first_alike(key: Any, groups: list[tuple[Any, pd.DataFrame]]) -> str:
+    """The first run whose scores of this model are the same, but for rounding."""
+    run, model = key
+    mine = dict(groups)[key].set_index(["split", "row"])["rmse"].sort_index()
+    for (other_run, other_model), group in groups:
+        if other_model != model:
+            continue
+        other = group.set_index(["split", "row"])["rmse"].sort_index()
+        if mine.index.equals(other.index) and np.allclose(mine, other, rtol=1e-4):
+            return str(other_run)
+    return str(run)
 
 
 def summarise(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
