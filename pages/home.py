@@ -38,13 +38,23 @@ PANELS = (
         "Watch curves as they grow, lay runs over each other, and see them beside published "
         "figures.",
     ),
+    (
+        "pages/molecules.py",
+        "Molecules",
+        ":material/hexagon:",
+        "Draw or paste a molecule; see it in 3D, its properties, and its neighbours among the "
+        "compounds of a data set.",
+    ),
 )
+#: Cards side by side.
+ACROSS = 3
 
 
 def panels() -> None:
     """One card a panel, each with its link."""
     there = [panel for panel in PANELS if (PROJECT_ROOT / panel[0]).exists()]
-    for column, (file, title, icon, words) in zip(st.columns(len(there)), there, strict=True):
+    columns = [column for _ in range(0, len(there), ACROSS) for column in st.columns(ACROSS)]
+    for column, (file, title, icon, words) in zip(columns, there, strict=False):
         with column, st.container(border=True, height="stretch"):
             st.markdown(f"##### {icon} {title}")
             st.write(words)

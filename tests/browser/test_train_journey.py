@@ -1,0 +1,109 @@
+"""Train a model in the browser, reload, cancel, resume, and lay two runs over each other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from core.runs import RunState, get_run, stop_cluster
+
+if TYPE_CHECKING:
+    from tests.browser.conftest import Server, Visit
+
+pytestmark = pytest.mark.browser
+TABLE = "small"
+#: A worker imports torch first; on a busy machine that alone takes half a minute.
+PATIENCE = 150_000
+ROW, HEADER = 35, 36
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_cluster_left_behind(server: Server) -> Iterator[None]:
+    yield
+    stop_cluster(server.settings)
+
+
+def parameter(visit: Visit, name: str) -> str:
+    return parse_qs(urlsplit(visit.page.url).query).get(name, [""])[0]
+
+
+def press(visit: Visit, name: str) -> None:
+    visit.page.get_by_role("button", name=name, exact=True).click()
+
+
+def begin(visit: Visit, name: str) -> str:
+    """Start a run of the quick preset under a name of its own; returns its id."""
+    visit.open(f"/train?dataset={TABLE}")
+    box = visit.page.get_by_label("Run name")
+    box.fill(name)
+    box.press("Enter")
+    visit.settle()
+    press(visit, "Start training")
+    visit.page.wait_for_url(re.compile(r"run=\d{8}-"), timeout=30_000)
+    return parameter(visit, "run")
+
+
+def ended(visit: Visit) -> None:
+    visit.page.get_by_text("Finished: validation MRRMSE").wait_for(timeout=PATIENCE)
+
+
+def test_train_watch_cancel_resume_compare(visit: Visit) -> None:
+    page = visit.page
+    first = begin(visit, "first run")
+    page.get_by_text(re.compile("Two-branch MLP, fold")).first.wait_for(timeout=PATIENCE)
+
+    # a reload loses nothing: the run is in the URL
+    page.reload()
+    visit.settle()
+    assert parameter(visit, "run") == first
+    page.get_by_text("first run", exact=True).first.wait_for()
+    ended(visit)
+    assert page.locator(".st-key-progress-curves .js-plotly-plot").count() == 1
+
+    second = begin(visit, "second run")
+    page.get_by_text(re.compile("Two-branch MLP, fold")).first.wait_for(timeout=PATIENCE)
+    press(visit, "Cancel")
+    page.get_by_role("button", name="Resume", exact=True).wait_for(timeout=PATIENCE)
+    assert get_run(second, settings=visit.server.settings).state == RunState.CANCELLED
+    press(visit, "Resume")
+    ended(visit)
+
+    # the newest run is the selected one; ticking the other lays both over each other
+    press(visit, "Open in Runs")
+    page.wait_for_url(re.compile(r"/runs\?"))
+    visit.settle()
+    assert parameter(visit, "runs") == second
+    grid = page.locator('[data-testid="stDataFrame"]').first
+    grid.click(position={"x": 16, "y": HEADER + ROW + ROW // 2})
+    page.wait_for_url(re.compile(first), timeout=30_000)
+    visit.settle()
+    assert set(parameter(visit, "runs").split(",")) == {first, second}
+    visit.plots()
+    legend = page.locator(".js-plotly-plot .legendtext").all_inner_texts()
+    assert {"first run", "second run", "best epoch"} <= set(legend)
+
+    for panel, words in {
+        "Scores": "Train, validation and test",
+        "Cell types": "Baselines (grey)",
+        "Predictions": "One pair, gene by gene",
+        "Errors": "Pairs of largest error",
+        "Parameters": "These runs have the same parameters",
+        "Published": "this data is simulated",
+    }.items():
+        page.get_by_role("tab", name=panel, exact=True).click()
+        page.get_by_text(words).first.wait_for(timeout=60_000)
+        visit.settle()
+        assert page.locator('[data-testid="stException"]').count() == 0
+        assert parameter(visit, "panel") == panel
+
+    # deleting asks first
+    page.get_by_role("tab", name="Curves", exact=True).click()
+    press(visit, "Delete 2 runs")
+    page.get_by_text("Delete for good?").wait_for()
+    press(visit, "Delete")
+    page.get_by_text("There are no runs yet").wait_for(timeout=30_000)
+    assert not (visit.server.settings.runs_folder / first).exists()
