@@ -62,7 +62,9 @@ LINEAGE_CORRELATION = np.array(
 MILD_SENSITIVITY = np.array([0.55, 0.55, 1.0, 1.0, 1.1, 1.0])
 TOXIC_SENSITIVITY = np.array([1.15, 1.45, 1.0, 0.95, 0.38, 1.1])
 #: Share of the toxicity programme in the responses of the most toxic compounds.
-TOXICITY_SHARE = np.array([0.55, 0.45, 0.72, 0.25, 0.0, 0.85])
+TOXICITY_SHARE = np.array([0.6, 0.5, 0.76, 0.25, 0.0, 0.9])
+#: How sharply the toxicity programme rises towards silent genes (an exponent).
+TOXICITY_SHAPE = np.array([4.0, 4.5, 2.6, 1.5, 1.5, 1.0])
 #: Share of a response's direction that belongs to one (cell type, compound) pair alone.
 #: In toxic compounds this share, and the jitter below, shrink by up to TOXIC_CALM.
 INTERACTION = np.array([0.3, 0.3, 0.3, 0.4, 0.4, 0.3])

@@ -12,6 +12,7 @@ from core.data.simulation.calibration import (
     N_FACTORS,
     PROGRAMME_CORRELATION,
     PROGRAMME_RMS,
+    TOXICITY_SHAPE,
 )
 
 
@@ -69,9 +70,10 @@ def simulate_genes(rng: np.random.Generator, n_genes: int) -> GenePrograms:
 
     # Cells that die lose the transcripts they had; silent genes all seem to gain, the more the
     # less they are expressed, up to a ceiling.
+    silent = (1 - expression) ** TOXICITY_SHAPE[:, None]
     lost = np.sqrt(0.6) * rng.standard_normal(n_genes)
     lost = lost + np.sqrt(0.4) * (lineage @ rng.standard_normal((n_types, n_genes)))
-    toxicity = unit_rms((1 - expression) ** 1.5 + 0.5 * expression * lost)
+    toxicity = unit_rms(unit_rms(silent) + 0.8 * expression * lost)
 
     mixing = np.linalg.cholesky(PROGRAMME_CORRELATION)
     programme = unit_rms(mixing @ heavy_tailed(rng, (n_types, n_genes)) * (0.3 + active))
