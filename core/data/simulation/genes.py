@@ -39,8 +39,9 @@ class GenePrograms:
 
 
 def unit_rms(values: np.ndarray) -> np.ndarray:
-    """Scale the last axis to a root mean square of one."""
-    return values / np.sqrt(np.mean(np.square(values), axis=-1, keepdims=True))
+    """Scale the last axis to a root mean square of one; zeros stay zeros."""
+    mean_square = np.mean(np.square(values), axis=-1, keepdims=True)
+    return values / np.sqrt(np.where(mean_square > 0, mean_square, 1))
 
 
 def heavy_tailed(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
