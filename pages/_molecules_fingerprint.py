@@ -76,6 +76,7 @@ def _table(bits: list[Bit]) -> pd.DataFrame:
 
 
 @st.fragment
+@guard()
 def _cards(view: Shelf, chosen: Chosen, bits: list[Bit], clashes: list[Bit]) -> None:
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     only = left.toggle("Only collisions", key="only-collisions", disabled=not clashes)

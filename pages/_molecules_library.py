@@ -16,6 +16,7 @@ from core.molecules.neighbours import similarities, smarts_search
 from core.plots.export import csv_bytes
 from pages import _molecules_view as views
 from pages._molecules_view import Chosen, Shelf
+from pages.components.guard import guard
 from pages.components.text import plain
 
 COLUMNS, CARDS = 5, 20
@@ -43,6 +44,7 @@ def draw(view: Shelf, chosen: Chosen) -> None:
 
 
 @st.fragment
+@guard()
 def _grid(view: Shelf, chosen: Chosen, library: Library) -> None:
     left, middle, right = st.columns([3, 2, 2], vertical_alignment="bottom")
     smarts = left.text_input(
@@ -97,12 +99,21 @@ def _actions(
     with st.container(horizontal=True, vertical_alignment="center"):
         what = "match" if searched else "compounds"
         st.markdown(f"**{len(positions):,}** {what} · **{len(picked):,}** selected")
-        if st.button("Select these", icon=":material/select_all:", type="tertiary", key="pick-all"):
-            picked.update(names)
-            st.rerun(scope="fragment")
-        if st.button("Clear", icon=":material/deselect:", type="tertiary", key="pick-none"):
-            picked.clear()
-            st.rerun(scope="fragment")
+        st.button(
+            "Select these",
+            icon=":material/select_all:",
+            type="tertiary",
+            key="pick-all",
+            on_click=picked.update,
+            args=(names,),
+        )
+        st.button(
+            "Clear",
+            icon=":material/deselect:",
+            type="tertiary",
+            key="pick-none",
+            on_click=picked.clear,
+        )
         chosen = [p for n, p in library.positions.items() if n in picked] or list(positions)
         which = "selected" if picked else "shown"
         with st.popover(f"Export the {which}", icon=":material/download:", disabled=not chosen):
@@ -156,17 +167,17 @@ def _cards(
                     width="stretch",
                     alt=f"Structure of {name}",
                 )
-                now = st.checkbox(
-                    plain(_short(name)),
-                    value=name in picked,
-                    key=f"pick-{position}-{name in picked}",
-                )
-                if now != (name in picked):
-                    (picked.add if now else picked.discard)(name)
-                    st.rerun(scope="fragment")
+                key = f"pick-{position}"
+                st.session_state[key] = name in picked
+                st.checkbox(plain(_short(name)), key=key, on_change=_pick, args=(picked, name, key))
                 if st.button("Open", key=f"open-{position}", type="tertiary"):
                     views.open_compound(name)
                     st.rerun()
+
+
+def _pick(picked: set[str], name: str, key: str) -> None:
+    """Follow a check box."""
+    (picked.add if st.session_state[key] else picked.discard)(name)
 
 
 def _short(name: str) -> str:

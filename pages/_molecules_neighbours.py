@@ -53,6 +53,7 @@ def draw(view: Shelf, chosen: Chosen) -> None:
 
 
 @st.fragment
+@guard()
 def _pair(view: Shelf, chosen: Chosen, found: list[tuple[int, float]]) -> None:
     library = view.compounds
     assert library is not None

@@ -85,6 +85,7 @@ def _elsewhere(chosen: Chosen, part: Part, counts: PartCounts | None) -> str:
 
 
 @st.fragment
+@guard()
 def _matrix(view: Shelf, counts: PartCounts) -> None:
     assert view.compounds is not None
     st.markdown("**Substructure counts over the data** · compounds × parts")

@@ -14,6 +14,7 @@ from core.molecules.viewer import Style, viewer_html
 from core.plots.export import file_stem
 from pages import _molecules_view as views
 from pages._molecules_view import Chosen, Shelf
+from pages.components.guard import guard
 from pages.components.text import plain
 
 HEIGHT = 350
@@ -49,6 +50,7 @@ def structure(view: Shelf, chosen: Chosen) -> None:
 
 
 @st.fragment
+@guard()
 def _flat(view: Shelf, chosen: Chosen, atoms: tuple[int, ...]) -> None:
     st.markdown("**2D**")
     place = st.container()
@@ -85,6 +87,7 @@ def _flat(view: Shelf, chosen: Chosen, atoms: tuple[int, ...]) -> None:
 
 
 @st.fragment
+@guard()
 def _solid(view: Shelf, chosen: Chosen, atoms: tuple[int, ...]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("**3D**")

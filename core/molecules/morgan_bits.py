@@ -34,7 +34,7 @@ class Environment:
     atoms, bonds
         The first occurrence's atoms and bonds.
     smiles
-        The first occurrence as a fragment SMILES, its centre in the first place.
+        The first occurrence as a fragment SMILES, its centre first (but in salts and mixtures).
     """
 
     identifier: int
@@ -81,6 +81,7 @@ def set_bits(mol: Chem.Mol, *, radius: int = RADIUS, size: int = SIZE) -> list[B
     The bits are exactly those of ``generator(radius, size).GetFingerprint(mol)``.
     """
     make = generator(radius, size)
+    one_part = len(Chem.GetMolFrags(mol)) == 1
     output = rdFingerprintGenerator.AdditionalOutput()
     output.AllocateBitInfoMap()
     make.GetSparseFingerprint(mol, additionalOutput=output)
@@ -99,7 +100,8 @@ def set_bits(mol: Chem.Mol, *, radius: int = RADIUS, size: int = SIZE) -> list[B
                 mol,
                 atomsToUse=list(atoms),
                 bondsToUse=list(bonds),
-                rootedAtAtom=centres[0],
+                # RDKit refuses a root where the molecule has further parts.
+                rootedAtAtom=centres[0] if one_part else -1,
                 isomericSmiles=False,
             ),
         )
