@@ -18,6 +18,10 @@ class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+#: The class by a name that a model's own ``Params`` does not hide.
+_ModelParams = Params
+
+
 class ResponseModel(ABC):
     """Maps :class:`Inputs` of ``n`` pairs to responses ``(n, n_genes)``.
 
@@ -27,7 +31,7 @@ class ResponseModel(ABC):
 
     Params: ClassVar[type[Params]] = Params
 
-    def __init__(self, params: Params | None = None, *, seed: int = 0) -> None:
+    def __init__(self, params: _ModelParams | None = None, *, seed: int = 0) -> None:
         self.params: Any = params if params is not None else self.Params()
         self.seed = seed
 
