@@ -25,7 +25,7 @@ class TransformerParams(Params):
         256, ge=2, le=4096, title="Head width", description="Units of the first dense layer."
     )
     dropout: float = Field(
-        0.3, ge=0, lt=1, title="Dropout", description="Share of units hidden in training."
+        0.5, ge=0, lt=1, title="Dropout", description="Share of units hidden in training."
     )
     category_dropout: float = Field(
         0.2,
