@@ -10,6 +10,8 @@ import numpy as np
 
 CELL, MOLECULE = "cell", "molecule"
 BRANCHES = (CELL, MOLECULE)
+#: Token codes rather than numbers: never scaled, and seen only by networks that read them.
+SEQUENCE = "sequence"
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,11 @@ class Inputs:
     def molecule(self) -> np.ndarray:
         """All views of the molecule branch side by side, float32 ``(n, d_molecule)``."""
         return self._join(MOLECULE)
+
+    @cached_property
+    def sequence(self) -> np.ndarray:
+        """All views of the sequence branch side by side, float32 ``(n, d_sequence)``."""
+        return self._join(SEQUENCE)
 
     def _join(self, branch: str) -> np.ndarray:
         views = [view for name, view in self.views.items() if self.branches[name] == branch]

@@ -20,16 +20,21 @@ class InputShape:
     d_cell: int
     d_molecule: int
     n_outputs: int
+    d_sequence: int = 0
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A mini-batch on the device: codes int64 ``(b,)`` (−1 unseen), features float ``(b, d)``."""
+    """A mini-batch on the device: codes int64 ``(b,)`` (−1 unseen), features float ``(b, d)``.
+
+    ``sequence`` holds token codes int64 ``(b, d_sequence)``, where a featurizer makes them.
+    """
 
     cell_type: torch.Tensor
     compound: torch.Tensor
     cell: torch.Tensor
     molecule: torch.Tensor
+    sequence: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.cell_type)
@@ -37,7 +42,11 @@ class Batch:
     def take(self, rows: torch.Tensor) -> Batch:
         """The rows at the given positions, in their order."""
         return Batch(
-            self.cell_type[rows], self.compound[rows], self.cell[rows], self.molecule[rows]
+            self.cell_type[rows],
+            self.compound[rows],
+            self.cell[rows],
+            self.molecule[rows],
+            None if self.sequence is None else self.sequence[rows],
         )
 
 

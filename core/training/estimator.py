@@ -168,6 +168,7 @@ class TorchResponseModel(ResponseModel):
             len(self._cell.keep),
             len(self._molecule.keep),
             self.head.n_outputs,
+            inputs.sequence.shape[1],
         )
         self.network = self._build(shape)
         self.network.start_at(torch.from_numpy(self.head.start()).to(self.device))
@@ -211,7 +212,7 @@ class TorchResponseModel(ResponseModel):
         state |= {f"head.{name}": array for name, array in head.state().items()}
         state |= self._cell.state("cell") | self._molecule.state("molecule")
         shape = network.shape
-        sizes = [shape.n_cell_types, shape.n_compounds, shape.n_outputs]
+        sizes = [shape.n_cell_types, shape.n_compounds, shape.n_outputs, shape.d_sequence]
         state["sizes"] = np.array(sizes, dtype=np.int64)
         state["best_epoch"] = np.array([self.outcome.best_epoch], dtype=np.int64)
         return state
@@ -221,9 +222,14 @@ class TorchResponseModel(ResponseModel):
         self._cell = Standardizer.restore(state, "cell")
         self._molecule = Standardizer.restore(state, "molecule")
         self.head = head_from_state(_without_prefix(state, "head.")).to(self.device)
-        n_cell_types, n_compounds, n_outputs = (int(size) for size in state["sizes"])
+        n_cell_types, n_compounds, n_outputs, *more = (int(size) for size in state["sizes"])
         shape = InputShape(
-            n_cell_types, n_compounds, len(self._cell.keep), len(self._molecule.keep), n_outputs
+            n_cell_types,
+            n_compounds,
+            len(self._cell.keep),
+            len(self._molecule.keep),
+            n_outputs,
+            more[0] if more else 0,  # runs of before sequences have three sizes
         )
         self.network = self._build(shape)
         weights = _without_prefix(state, "network.")
@@ -247,7 +253,10 @@ class TorchResponseModel(ResponseModel):
         cell = self._cell.transform(inputs.cell, "cell")
         molecule = self._molecule.transform(inputs.molecule, "molecule")
         codes = (np.asarray(c, dtype=np.int64) for c in (inputs.cell_type, inputs.compound))
-        arrays = (torch.from_numpy(array).to(self.device) for array in (*codes, cell, molecule))
+        arrays = [torch.from_numpy(array).to(self.device) for array in (*codes, cell, molecule)]
+        if inputs.sequence.shape[1]:
+            tokens = inputs.sequence.astype(np.int64)
+            arrays.append(torch.from_numpy(tokens).to(self.device))
         return Batch(*arrays)
 
     def _data(
