@@ -133,11 +133,17 @@ class Visit:
             '[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=60_000
         )
 
-    def plots(self) -> list[Locator]:
-        """The figures, once the first one is drawn."""
-        drawn = self.page.locator(".js-plotly-plot .main-svg")
-        drawn.first.wait_for(timeout=30_000)
-        return self.page.locator(".js-plotly-plot").all()
+    def tab(self, name: str) -> None:
+        """Open a tab and wait until its section stands."""
+        self.page.get_by_role("tab", name=name, exact=True).click()
+        self.page.locator(f'[role="tab"][aria-selected="true"]:has-text("{name}")').wait_for()
+        self.settle()
+
+    def plots(self, n: int = 1) -> list[Locator]:
+        """The figures in sight, once ``n`` of them are drawn."""
+        plots = self.page.locator(".js-plotly-plot:visible")
+        plots.nth(n - 1).locator(".main-svg").first.wait_for(timeout=30_000)
+        return plots.all()
 
     def text(self) -> str:
         """What the main part says."""

@@ -18,6 +18,16 @@ from tests.pages.small import TABLE
 
 pytestmark = pytest.mark.browser
 
+#: Section → number of its figures.
+SECTIONS = {
+    "Design": 2,
+    "Gene": 1,
+    "All genes": 3,
+    "Pair": 2,
+    "Correlation": 2,
+    "Map": 1,
+    "Strength": 1,
+}
 HOSTILE = '<img src=x onerror="alert(1)"> <a href="http://evil.example">x</a>'
 
 
@@ -38,9 +48,8 @@ def test_from_home_to_a_gene_and_back_by_its_address(visit: Visit) -> None:
     gene = other_gene(visit.server)
     visit.open("/")
     visit.page.get_by_role("link", name="Open Explore").click()
-    visit.page.get_by_role("tab", name="Gene", exact=True).click()
+    visit.tab("Gene")
     visit.page.locator(".st-key-gene input").wait_for()
-    visit.settle()
     assert "Simulated data" in visit.text()
     first = visit.value("gene")
     assert first != gene
@@ -87,19 +96,20 @@ def test_a_figure_exports_as_png_svg_and_csv(visit: Visit) -> None:
     assert found["value"].to_numpy() == pytest.approx(table.gene(gene)[train], rel=1e-5)
 
 
-@pytest.mark.parametrize(
-    "view", ["Design", "Gene", "All genes", "Pair", "Correlation", "Map", "Strength"]
-)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_section_draws_in_light_and_dark(view: str, scheme: str, visit: Visit) -> None:
+def test_every_section_draws_in_light_and_dark(scheme: str, visit: Visit) -> None:
     visit.page.emulate_media(color_scheme=scheme)
-    visit.open(f"/explore?dataset={TABLE}&view={view}")
-    for plot in visit.plots():
-        box = plot.bounding_box()
-        assert box
-        assert box["width"] > 300
-        assert box["height"] > 150
-    assert "could not be drawn" not in visit.text()
+    visit.open(f"/explore?dataset={TABLE}")
+    for view, n_figures in SECTIONS.items():
+        visit.tab(view)
+        plots = visit.plots(n_figures)
+        assert len(plots) == n_figures, view
+        for plot in plots:
+            box = plot.bounding_box()
+            assert box, view
+            assert box["width"] > 300, view
+            assert box["height"] > 150, view
+        assert "could not be drawn" not in visit.text(), view
 
 
 def test_a_faulty_table_is_one_sentence(visit: Visit, tmp_path: Path) -> None:
@@ -126,9 +136,10 @@ def test_hostile_names_stay_words(visit: Visit) -> None:
         part, id="hostile", obs=obs, genes=genes, content_hash=content_hash(obs, genes, part.values)
     )
     save_perturbation(hostile, settings, label=HOSTILE)
+    visit.open("/explore?dataset=hostile")
     for view in ("Design", "Gene", "Pair", "Map"):
-        visit.open(f"/explore?dataset=hostile&view={view}")
-        assert visit.plots()
+        visit.tab(view)
+        assert visit.plots(SECTIONS[view])
         main = visit.page.locator('[data-testid="stMain"]')
         assert main.locator('img[src="x"], a[href*="evil.example"]').count() == 0
     visit.open("/datasets")
