@@ -34,3 +34,10 @@ def listing(items: Sequence[object], most: int = 5) -> str:
 def count(n: int, noun: str, plural: str | None = None) -> str:
     """``"1 row"``, ``"1,170 rows"``."""
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text in printable ASCII, without its full stop."""
+    lines = str(error).strip().splitlines()
+    text = lines[0] if lines else type(error).__name__
+    return text.encode("ascii", "backslashreplace").decode().rstrip(".")

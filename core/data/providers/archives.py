@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from core.data.faults import first_line
 from core.errors import DataError
 
 #: A member that unpacks to more than this is refused, in bytes.
@@ -48,7 +49,7 @@ def extract_member(archive: Path, member: str, folder: Path, name: str | None = 
     except KeyError as error:
         raise DataError(f"The archive {archive.name} has no member '{member}'.") from error
     except (zipfile.BadZipFile, EOFError, OSError) as error:
-        raise DataError(f"The archive {archive.name} is damaged: {error}.") from error
+        raise DataError(f"The archive {archive.name} is damaged: {first_line(error)}.") from error
     else:
         part.replace(target)
     finally:
@@ -75,5 +76,5 @@ def extract_tar(archive: Path, ending: str, folder: Path) -> list[Path]:
                     shutil.copyfileobj(source, sink, 2**20)
                 written.append(target)
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise DataError(f"The archive {archive.name} is damaged: {error}.") from error
+        raise DataError(f"The archive {archive.name} is damaged: {first_line(error)}.") from error
     return sorted(written)

@@ -18,6 +18,7 @@ import pandas as pd
 
 from core.data import facts
 from core.data.columns import understand
+from core.data.faults import first_line
 from core.data.providers.archives import extract_member, find_member
 from core.data.readers.hdf5 import is_hdf5, open_h5
 from core.data.registry import RawArrays, RawTable
@@ -63,8 +64,8 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         )
     try:
         return pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"The parquet file {path.name} is damaged: {error}.") from error
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"The parquet file {path.name} is damaged: {first_line(error)}.") from error
 
 
 def read_parquet(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
@@ -74,8 +75,8 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
     file = open_parquet(path)
     try:
         return file.read(columns=columns, use_pandas_metadata=False).to_pandas(ignore_metadata=True)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"The parquet file {path.name} is damaged: {error}.") from error
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"The parquet file {path.name} is damaged: {first_line(error)}.") from error
 
 
 def _choose(known: Sequence[str], genes: Iterable[str], path: Path) -> list[str]:

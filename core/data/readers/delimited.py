@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from core.data.faults import first_line
 from core.errors import DataError
 
 SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars"}
@@ -57,7 +58,9 @@ def detect(path: Path) -> Dialect:
             first = file.readline(MAX_LINE)
             second = file.readline(MAX_LINE)
     except (EOFError, OSError, zlib.error) as error:
-        raise DataError(f"The file {path.name} is cut short or damaged: {error}.") from error
+        raise DataError(
+            f"The file {path.name} is cut short or damaged: {first_line(error)}."
+        ) from error
     if first.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"The file {path.name} is UTF-16 text: save it as UTF-8.")
     if b"\0" in first:
@@ -114,12 +117,16 @@ def read_delimited(path: Path) -> tuple[pd.DataFrame, Dialect]:
             raise DataError(
                 f"Line {line} of {path.name} has {saw} fields where the header has {expected}."
             ) from error
-        raise DataError(f"The file {path.name} cannot be read as a table: {error}.") from error
+        raise DataError(
+            f"The file {path.name} cannot be read as a table: {first_line(error)}."
+        ) from error
     except UnicodeDecodeError as error:
         raise DataError(
             f"The file {path.name} is not UTF-8 text (byte {error.start:,}): save it as UTF-8."
         ) from error
     except (EOFError, OSError, zlib.error) as error:
-        raise DataError(f"The file {path.name} is cut short or damaged: {error}.") from error
+        raise DataError(
+            f"The file {path.name} is cut short or damaged: {first_line(error)}."
+        ) from error
     frame.columns = pd.Index(dialect.header)
     return frame, dialect

@@ -33,18 +33,14 @@ def read_h5ad(path: Path) -> AnnData:
 
     with open_h5(path) as file:
         missing = [part for part in ("obs", "var") if part not in file]
-    if missing:
-        raise DataError(
-            f"The file {path.name} is HDF5 but no h5ad: it has no {' and no '.join(missing)}."
-        )
-    try:
+        if missing:
+            raise DataError(
+                f"The file {path.name} is HDF5 but no h5ad: it has no {' and no '.join(missing)}."
+            )
         with warnings.catch_warnings():
             # Notes on old layouts and repeated names: what matters of them, validation says.
             warnings.simplefilter("ignore")
             return anndata.read_h5ad(path)
-    except Exception as error:  # anndata wraps whatever h5py met, in no one class
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(f"The h5ad file {path.name} cannot be read: {first}.") from error
 
 
 def read_cells(files: Mapping[str, Path], on_progress: OnProgress) -> AnnData:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from core.data.faults import first_line
 from core.errors import DataError
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -39,9 +40,15 @@ def open_h5(path: Path) -> Iterator[Any]:
         with h5py.File(path, "r") as file:
             _refuse_references(file, path)
             yield file
-    except OSError as error:
+    except DataError:
+        raise
+    except Exception as error:  # damage shows in h5py and anndata as errors of many classes
         cut = "truncated" in str(error)
-        why = "is cut short: copy or download it again" if cut else f"is damaged ({error})"
+        why = (
+            "is cut short: copy or download it again"
+            if cut
+            else f"is damaged ({first_line(error)})"
+        )
         raise DataError(f"The h5ad file {path.name} {why}.") from error
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from core.data.faults import first_line
 from core.data.providers.archives import extract_member, extract_tar, find_member
 from core.data.readers.delimited import MAX_LINE, detect
 from core.errors import DataError
@@ -40,10 +41,13 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (EOFError, OSError, zlib.error, pd.errors.ParserError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"The file {path.name} is cut short or damaged: {reason}.") from error
+        raise DataError(
+            f"The file {path.name} is cut short or damaged: {first_line(error)}."
+        ) from error
     except ValueError as error:
-        raise DataError(f"The file {path.name} holds text where counts are: {error}.") from error
+        raise DataError(
+            f"The file {path.name} holds text where counts are: {first_line(error)}."
+        ) from error
 
 
 def _anndata(matrix: Any, obs: pd.DataFrame, genes: Sequence[str], **var: Any) -> AnnData:

@@ -75,7 +75,8 @@ def sparse_matrix(value: Any, name: str) -> tuple[sparse.csc_matrix, list[str], 
     data = np.asarray(value.x, dtype=np.float32)
     rows, starts = np.asarray(value.i, dtype=np.int32), np.asarray(value.p, dtype=np.int64)
     whole = len(starts) == shape[1] + 1 and len(rows) == len(data) == starts[-1]
-    if not whole or (len(rows) and not 0 <= rows.min() <= rows.max() < shape[0]):
+    ordered = whole and starts[0] == 0 and not (np.diff(starts) < 0).any()
+    if not ordered or (len(rows) and not 0 <= rows.min() <= rows.max() < shape[0]):
         raise DataError(f"The sparse matrix '{name}' contradicts itself: its slots do not fit.")
     matrix = sparse.csc_matrix((data, rows, starts), shape=shape)
     names = []
