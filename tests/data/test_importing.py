@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 from scipy import sparse
 
@@ -27,6 +28,7 @@ from core.data.registry import RawTable
 from core.data.validation import validate
 from core.errors import DataError
 from core.settings import Settings, load_settings
+from tests.data.r_writer import dgcmatrix, write_rdata
 from tests.data.tables import GENES, frame
 
 
@@ -112,6 +114,11 @@ def test_the_real_consensus_signatures(settings: Settings, shared_data: Path) ->
             b"sm_name,SMILES,G1\naspirin,CCO,1\nx,CCC,1,2,3\n",
             "Line 3 of ragged.csv has 5 fields where the header has 3.",
         ),
+        (
+            "trailing.csv",
+            b"sm_name,SMILES,G1\naspirin,CCO,1,\n",
+            "Line 2 of trailing.csv has 4 fields where the header has 3.",
+        ),
         ("cut.csv.gz", gzip.compress(csv_text().encode())[:-20], "cut.csv.gz is cut short"),
         ("header.csv", b"sm_name,SMILES,G1\n", "has a header but no rows."),
     ],
@@ -147,6 +154,34 @@ def test_a_parquet_that_is_damaged_inside_is_said(settings: Settings, tmp_path: 
         import_file(path, settings=settings)
 
 
+@settings_of_hypothesis(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    name=st.sampled_from(["t.parquet", "t.csv", "t.csv.gz", "t.RData"]),
+)
+def test_a_damaged_file_is_read_or_refused_in_one_line(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, name: str
+) -> None:
+    """A few bytes overwritten anywhere; HDF5 is left out, for its library may loop for ever."""
+    folder = tmp_path_factory.mktemp("damage")
+    path = folder / name
+    if name == "t.parquet":
+        frame().to_parquet(path)
+    elif name == "t.RData":
+        write_rdata(path, {"sm": dgcmatrix(np.eye(3), ["A", "B", "C"], ["x", "y", "z"])})
+        path.write_bytes(gzip.decompress(path.read_bytes()))
+    else:
+        frame().to_csv(path, index=False)
+    content = np.frombuffer(path.read_bytes(), dtype=np.uint8).copy()
+    rng = np.random.default_rng(seed)
+    content[rng.integers(len(content), size=3)] = rng.integers(256, size=3)
+    path.write_bytes(content[: len(content) - int(rng.integers(3)) * 7].tobytes())
+    try:
+        import_file(path, settings=load_settings(workspace=folder / "w"))
+    except DataError as error:
+        assert "\n" not in str(error)
+
+
 def test_a_truncated_h5ad_is_said(settings: Settings, tmp_path: Path) -> None:
     path = tmp_path / "t.h5ad"
     anndata.AnnData(np.ones((50, 40), dtype=np.float32)).write_h5ad(path)
@@ -174,6 +209,19 @@ def test_duplicated_gene_columns_of_a_text_table_are_seen(
     (tmp_path / "t.csv").write_text(csv_text().replace("ZZEF1", "CD69"))
     with pytest.raises(InvalidTableError, match="'CD69' stands 2 times"):
         import_file(tmp_path / "t.csv", settings=settings)
+
+
+def test_row_names_without_a_header_do_not_shift_columns(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """As R's write.table writes: the header has one field less than the rows."""
+    lines = csv_text("\t").splitlines()
+    rows = [f"{number}\t{line}" for number, line in enumerate(lines[1:], start=1)]
+    (tmp_path / "t.tsv").write_text("\n".join([lines[0], *rows]))
+    report = import_file(tmp_path / "t.tsv", settings=settings)
+    table = load_perturbation(report.status.id, settings)
+    assert list(table.genes) == list(GENES)
+    np.testing.assert_allclose(table.values, frame()[list(GENES)].to_numpy(), rtol=1e-6)
 
 
 def test_a_misspelt_column_does_not_make_it_cells(settings: Settings, tmp_path: Path) -> None:

@@ -80,8 +80,19 @@ def detect(path: Path) -> Dialect:
     row = second.decode(encoding, errors="replace").rstrip("\r\n")
     decimal = "," if separator != "," and DECIMAL_COMMA.search(row) else "."
     csv.field_size_limit(MAX_LINE)
-    names = next(csv.reader([header.rstrip("\r\n")], delimiter=separator))
-    return Dialect(separator, decimal, encoding, gzipped, tuple(name.strip() for name in names))
+    names = [name.strip() for name in _fields(header.rstrip("\r\n"), separator)]
+    fields = _fields(row, separator)
+    if len(fields) == len(names) + 1 and fields[-1]:
+        names = ["", *names]  # R's write.table leaves the name of the row names out
+    elif len(fields) > len(names):
+        raise DataError(
+            f"Line 2 of {path.name} has {len(fields)} fields where the header has {len(names)}."
+        )
+    return Dialect(separator, decimal, encoding, gzipped, tuple(names))
+
+
+def _fields(line: str, separator: str) -> list[str]:
+    return next(csv.reader([line], delimiter=separator), [])
 
 
 def read_delimited(path: Path) -> tuple[pd.DataFrame, Dialect]:
