@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,9 +12,12 @@ from typer.core import TyperGroup
 from core import runs
 from core.cli import _options
 from core.cli._watch import RunBar, cancel_on_interrupt, report
+from core.runs.cluster import PASSIVE_THREADS
 from core.studies.base import STUDIES, Study
 
 NAME = "run"
+for _name, _value in PASSIVE_THREADS.items():  # read when torch is loaded, so set before
+    os.environ.setdefault(_name, _value)
 
 ConfigFile = Annotated[
     Path | None,
