@@ -11,7 +11,6 @@ from streamlit.testing.v1 import AppTest
 from core.data import load_perturbation, save_perturbation
 from core.data.table import TRAIN, content_hash
 from core.settings import Settings
-
 from tests.pages.small import TABLE, open_page, small_table, words, workplace
 
 HOSTILE = "<img src=x onerror=alert(1)>"
