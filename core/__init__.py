@@ -2,7 +2,8 @@
 
 Data flows left to right, and so do imports::
 
-    settings → data → featurizers → models → training → metrics → studies → runs → plots
+    settings → data → molecules → featurizers → models → training → metrics
+    → studies → runs → plots
 """
 
 __version__ = "0.1.0"
