@@ -91,8 +91,8 @@ def first_steps() -> None:
         "believe it."
     )
     st.caption(
-        "Everything here can be done without a browser: `python -m core --help`. Your data stay "
-        "on this machine; nothing is sent anywhere."
+        "Data sets, training and runs also work without a browser: `python -m core --help`. Your "
+        "data stay on this machine; nothing is sent anywhere."
     )
 
 
