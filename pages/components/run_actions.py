@@ -35,10 +35,13 @@ def actions(records: Sequence[RunRecord]) -> None:
                 for record in resumable:
                     resume(record.id, settings=settings)
                 st.rerun()
-        if len(records) == 1 and st.button(
-            "Train from this one", icon=":material/edit:", key="runs-copy"
-        ):
-            st.switch_page("pages/train.py", query_params={"from": records[0].id})
+        if len(records) == 1:
+            st.page_link(
+                "pages/train.py",
+                label="Train from this one",
+                icon=":material/edit:",
+                query_params={"from": records[0].id},
+            )
         if ended and st.button(
             _label("Delete", ended), icon=":material/delete:", key="runs-delete"
         ):

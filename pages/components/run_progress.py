@@ -40,7 +40,10 @@ def _head(record: RunRecord) -> None:
         state_badge(record)
         if record.seconds is not None:
             st.caption(duration(record.seconds), width="content")
-    with actions, st.container(horizontal=True, horizontal_alignment="right"):
+    with (
+        actions,
+        st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"),
+    ):
         if record.active and st.button(
             "Cancel", icon=":material/stop:", key="progress-cancel", disabled=record.cancelling
         ):
@@ -51,8 +54,12 @@ def _head(record: RunRecord) -> None:
         ):
             resume(record.id, settings=get_settings())
             st.rerun()
-        if st.button("Open in Runs", icon=":material/monitoring:", key="progress-open"):
-            st.switch_page("pages/runs.py", query_params={"runs": record.id})
+        st.page_link(
+            "pages/runs.py",
+            label="Open in Runs",
+            icon=":material/monitoring:",
+            query_params={"runs": record.id},
+        )
         if not record.active and st.button("Close", icon=":material/close:", key="progress-close"):
             st.query_params.pop("run", None)
             st.rerun()
