@@ -28,7 +28,7 @@ from core.settings import PROJECT_ROOT
 from core.training.splits import make_folds
 
 CLIP = 10.0
-FEATURES: list[tuple[str, dict[str, Any]]] = [("descriptors", {}), ("fragments", {}), ("morgan", {})]
+FEATURES: list[tuple[str, dict[str, Any]]] = [("descriptors", {}), ("morgan", {"length": 4096})]
 #: Label → registered model and its parameters.
 SINGLE: dict[str, tuple[str, dict[str, Any]]] = {
     "mean": ("mean", {}),
@@ -129,7 +129,7 @@ def report(scheme: str, target: str, errors: dict[str, np.ndarray]) -> None:
             low, high = np.percentile(difference.mean(axis=0)[draws].mean(axis=1), [2.5, 97.5])
             won = int((difference.mean(axis=1) > 0).sum())
             line += f"  {difference.mean():+.4f} [{low:+.4f}, {high:+.4f}]  {won}/{len(by_seed)}"
-        print(line)
+        print(line, flush=True)
 
 
 def main() -> None:
@@ -142,7 +142,9 @@ def main() -> None:
     start = time.perf_counter()
     obs, raw = read_table(arguments.data)
     clipped = np.clip(raw, -CLIP, CLIP)
-    print(f"{len(obs)} drugs × {raw.shape[1]} genes, {arguments.folds} folds, seeds {arguments.seeds}")
+    print(
+        f"{len(obs)} drugs × {raw.shape[1]} genes, {arguments.folds} folds, seeds {arguments.seeds}"
+    )
     for title, scheme in SCHEMES.items():
         errors: dict[str, dict[str, list[np.ndarray]]] = {"clipped": {}, "raw": {}}
         weights = []

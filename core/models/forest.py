@@ -45,7 +45,7 @@ class ForestParams(Params):
         "are scaled down to it, so that a few strong rows do not place every split.",
     )
     robustness: float = Field(
-        0.0,
+        0.5,
         ge=0,
         le=1,
         title="Robustness",
@@ -98,6 +98,13 @@ class Forest(ResponseModel):
             random_state=self.seed,
         )
         features = _features(inputs)
+        # A column with fewer odd values than a leaf has rows cannot split; left in, such columns
+        # (rare substructures) would only crowd the random choice of each split.
+        common = np.median(features, axis=0)
+        self._kept = np.flatnonzero((features != common).sum(axis=0) >= self.params.min_leaf)
+        if len(self._kept) == 0:
+            self._kept = np.array([0])
+        features = np.ascontiguousarray(features[:, self._kept])
         forest.fit(features, self._split_targets(errors, typical), sample_weight=base)
         trees = [tree.tree_ for tree in forest.estimators_]
         self._starts = np.cumsum([0] + [tree.node_count for tree in trees]).astype(np.int64)
@@ -136,7 +143,7 @@ class Forest(ResponseModel):
 
     def mixtures(self, inputs: Inputs) -> np.ndarray:
         """Weights of the training rows for each pair, float64 ``(n, n_train)``, sum 1."""
-        reached = self._apply(_features(inputs))
+        reached = self._apply(_features(inputs)[:, self._kept])
         weights = np.zeros((len(inputs), len(self._row_weights)))
         for tree in range(reached.shape[1]):
             same = reached[:, [tree]] == self._leaves[:, tree][None, :]
@@ -162,6 +169,7 @@ class Forest(ResponseModel):
 
 
 _STATE = (
+    "kept",
     "starts",
     "left",
     "right",

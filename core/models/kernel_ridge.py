@@ -25,7 +25,7 @@ class KernelRidgeParams(Params):
         1.0, gt=0, le=1e6, title="Penalty", description="Ridge penalty on the row of median weight."
     )
     robustness: float = Field(
-        1.0,
+        0.75,
         ge=0,
         le=1,
         title="Robustness",
@@ -40,7 +40,7 @@ class KernelRidgeParams(Params):
         description="How alike a molecule's effects in two cell types are taken to be.",
     )
     n_iterations: int = Field(
-        6, ge=1, le=100, title="Iterations", description="Rounds of reweighting."
+        4, ge=1, le=100, title="Iterations", description="Rounds of reweighting."
     )
 
 
