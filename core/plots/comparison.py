@@ -134,7 +134,7 @@ def error_distribution(
     """
     shades: Mapping[Any, str] = colours or palette.colours(frame["series"])
     back = [name for name in shades if name in dashed]
-    dashes = {name: "solid" for name in shades}
+    dashes = dict.fromkeys(shades, "solid")
     dashes |= {name: ("dash", "dot", "dashdot", "longdash")[k % 4] for k, name in enumerate(back)}
     figure = go.Figure()
     for series, rows in frame.groupby("series", sort=False, observed=True):
