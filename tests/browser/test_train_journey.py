@@ -103,7 +103,7 @@ def test_train_watch_cancel_resume_compare(visit: Visit) -> None:
     visit.settle()
     assert set(parameter(visit, "runs").split(",")) == {first, second}
     visit.plots()
-    legend = page.locator(".js-plotly-plot .legendtext").all_inner_texts()
+    legend = page.locator(".js-plotly-plot .legendtext").all_text_contents()
     assert {"first run", "second run", "best epoch"} <= set(legend)
 
     for panel, words in {
