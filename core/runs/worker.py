@@ -13,6 +13,7 @@ from core.progress import OnProgress, silent
 from core.runs import store
 from core.runs.code import code_version
 from core.runs.files import read_json, write_json, write_text
+from core.runs.mapping import MapTasks, map_here, map_on_cluster
 from core.runs.process import hostname, this_process
 from core.runs.report import Reporter
 from core.runs.store import RunState
@@ -38,7 +39,8 @@ def run_task(run_id: str, attempt: int, settings: dict[str, Any]) -> str:
     then no longer queued, and nothing is done a second time: resuming is the user's decision.
     """
     installed = settings_from_dict(settings)
-    return execute(store.run_folder(run_id, installed), attempt, installed).value
+    folder = store.run_folder(run_id, installed)
+    return execute(folder, attempt, installed, map_tasks=map_on_cluster).value
 
 
 def settings_as_dict(settings: Settings) -> dict[str, Any]:
@@ -52,7 +54,12 @@ def settings_from_dict(values: dict[str, Any]) -> Settings:
 
 
 def execute(
-    folder: Path, attempt: int, settings: Settings, *, on_progress: OnProgress = silent
+    folder: Path,
+    attempt: int,
+    settings: Settings,
+    *,
+    on_progress: OnProgress = silent,
+    map_tasks: MapTasks = map_here,
 ) -> RunState:
     """Run the study of a queued run to its end, and write down how it ended.
 
@@ -77,13 +84,21 @@ def execute(
         return RunState(read_json(folder / store.STATUS)["state"])
     (folder / store.PROGRESS).unlink(missing_ok=True)
     with Reporter(folder, attempt, on_progress) as reporter:
-        return _Attempt(folder, attempt, settings, reporter).run()
+        return _Attempt(folder, attempt, settings, reporter, map_tasks).run()
 
 
 class _Attempt:
     """One attempt of one run, from claim to end."""
 
-    def __init__(self, folder: Path, attempt: int, settings: Settings, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        attempt: int,
+        settings: Settings,
+        reporter: Reporter,
+        map_tasks: MapTasks,
+    ) -> None:
+        self.map_tasks = map_tasks
         self.folder = folder
         self.attempt = attempt
         self.settings = settings
@@ -122,6 +137,7 @@ class _Attempt:
             on_epoch=self._epoch,
             should_cancel=self.reporter.should_cancel,
             resume=self.attempt > 1,
+            map_tasks=self.map_tasks,
         )
         context.check_cancelled()
         result = study.run(config, context)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,6 +33,11 @@ def never() -> bool:
     return False
 
 
+def map_here(function: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Any]:
+    """Results of ``function`` on each task, one after the other in this process."""
+    return map(function, tasks)
+
+
 @dataclass(frozen=True)
 class StudyContext:
     """What a study may use of the outside while it runs.
@@ -51,6 +56,10 @@ class StudyContext:
         after writing its checkpoint.
     resume
         True when ``folder`` may hold checkpoints and finished folds to go on from.
+    map_tasks
+        ``(function, tasks)`` to an iterator of results as they come, in any order: on the
+        cluster's workers where there is one. Function and tasks must be picklable, and a task
+        may be done twice when a worker dies.
     """
 
     folder: Path
@@ -59,6 +68,7 @@ class StudyContext:
     on_epoch: Callable[[dict[str, Any]], None] = ignore
     should_cancel: Callable[[], bool] = never
     resume: bool = False
+    map_tasks: Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]] = map_here
 
     def check_cancelled(self) -> None:
         """Raise :class:`CancelledError` if the user asked for it."""
