@@ -28,7 +28,7 @@ LARGE LARGE1, AIM1L CRYBG2
 def renames() -> dict[str, str]:
     """Old symbol → present symbol."""
     pairs = (pair.split() for pair in _PAIRS.replace("\n", " ").split(",") if pair.strip())
-    return {old: new for old, new in pairs}
+    return dict(pairs)
 
 
 @lru_cache(maxsize=1)

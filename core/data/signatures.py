@@ -59,7 +59,7 @@ class Signature:
             raise DataError(f"The gene '{min(both)}' is in both lists, up and down.")
         if not self.up and not self.down:
             raise DataError("The signature holds no gene.")
-        known = {gene: 1.0 for gene in self.up} | {gene: -1.0 for gene in self.down}
+        known = dict.fromkeys(self.up, 1.0) | dict.fromkeys(self.down, -1.0)
         object.__setattr__(self, "weights", known | dict(self.weights))
 
     def table(self) -> pd.DataFrame:
