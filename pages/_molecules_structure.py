@@ -35,7 +35,7 @@ def structure(view: Shelf, chosen: Chosen) -> None:
     with flat, st.container(border=True, height="stretch"):
         _flat(view, chosen, atoms)
     with solid, st.container(border=True, height="stretch"):
-        _solid(view, chosen, atoms)
+        solid(view, chosen, atoms)
     if label:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f":orange-badge[:material/ink_highlighter: {plain(label)}] highlighted")
@@ -88,7 +88,7 @@ def _flat(view: Shelf, chosen: Chosen, atoms: tuple[int, ...]) -> None:
 
 @st.fragment
 @guard()
-def _solid(view: Shelf, chosen: Chosen, atoms: tuple[int, ...]) -> None:
+def solid(view: Shelf, chosen: Chosen, atoms: tuple[int, ...]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("**3D**")
         style = st.segmented_control(
