@@ -231,6 +231,8 @@ def serve(settings: Settings | None = None, *, idle_minutes: float = IDLE_MINUTE
     options = {
         "distributed.scheduler.work-stealing": settings.workers > 1,
         "distributed.nanny.pre-spawn-environ": _thread_environment(settings.workers),
+        "distributed.scheduler.http.routes": [],  # nothing to see for other users of the machine
+        "distributed.worker.http.routes": [],
         # results are a word each, so Dask has nothing to spill when a model needs memory
         "distributed.worker.memory.target": False,
         "distributed.worker.memory.spill": False,
@@ -243,6 +245,7 @@ def serve(settings: Settings | None = None, *, idle_minutes: float = IDLE_MINUTE
             processes=True,
             host="127.0.0.1",
             dashboard_address=None,
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             memory_limit=f"{settings.memory_limit_gb}GB",
             security=_make_security(settings),
             local_directory=str(settings.workspace / ".dask"),

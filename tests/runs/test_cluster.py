@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from core import runs
@@ -101,6 +102,16 @@ def test_one_cluster_for_all_who_ask_and_its_files_are_private(workplace: Settin
     assert runs.ensure_cluster(workplace) == address
     assert address.startswith("tls://127.0.0.1:")
     assert (workplace.workspace / "cluster.pem").stat().st_mode & 0o077 == 0
+    info = cluster.cluster_info(workplace)
+    assert info is not None
+    process = psutil.Process(info["pid"])
+    listening = {
+        connection.laddr.ip
+        for member in (process, *process.children(recursive=True))
+        for connection in member.net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening == {"127.0.0.1"}
 
 
 def test_stopping_the_cluster_orphans_its_queue(workplace: Settings) -> None:
