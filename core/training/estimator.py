@@ -200,7 +200,7 @@ class TorchResponseModel(ResponseModel):
         predicted = np.empty((len(inputs), head.n_genes), dtype=np.float32)
         for start in range(0, len(inputs), _ROWS_AT_ONCE):
             rows = np.arange(start, min(start + _ROWS_AT_ONCE, len(inputs)))
-            outputs = network(self._batch(inputs.take(rows)))
+            outputs = network(self.batch(inputs.take(rows)))
             predicted[rows] = head.decode(outputs.float()).cpu().numpy()
         return predicted
 
@@ -248,7 +248,8 @@ class TorchResponseModel(ResponseModel):
             raise ConfigError("The network has not been trained.")
         return self.network, self.head
 
-    def _batch(self, inputs: Inputs) -> Batch:
+    def batch(self, inputs: Inputs) -> Batch:
+        """Inputs as the network sees them: standardised, on its device."""
         assert self._cell is not None and self._molecule is not None
         cell = self._cell.transform(inputs.cell, "cell")
         molecule = self._molecule.transform(inputs.molecule, "molecule")
@@ -271,7 +272,7 @@ class TorchResponseModel(ResponseModel):
         if weights is not None:
             on_device = torch.from_numpy(np.asarray(weights, dtype=np.float32)).to(self.device)
         return DeviceData(
-            self._batch(inputs), encoded, outside, values if elementwise else None, on_device
+            self.batch(inputs), encoded, outside, values if elementwise else None, on_device
         )
 
 
