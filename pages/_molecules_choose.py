@@ -111,7 +111,9 @@ def _sketcher() -> None:
     except ImportError:
         st.info("The sketcher is not installed (package streamlit-jsme); type a SMILES instead.")
         return
-    start = parse_line(st.session_state.get("smiles", FIRST))
+    # In the first run the text is in the URL only: its widget is made after the sketcher.
+    text = st.session_state.get("smiles") or st.query_params.get("smiles") or FIRST
+    start = parse_line(text)
     # A mol block with coordinates: JSME draws it as it is, without laying it out anew.
     block = Chem.MolToMolBlock(prepare(start.mol)) if start.mol is not None else ""
     drawn = st_jsme(block, height=380, key="sketch")

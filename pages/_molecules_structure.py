@@ -31,10 +31,10 @@ _ORANGE = "#e69f00"
 def structure(view: Shelf, chosen: Chosen) -> None:
     """Both drawings, with the highlighted part in each."""
     label, atoms = views.highlighted(chosen)
-    flat, solid = st.columns(2, gap="medium")
-    with flat, st.container(border=True, height="stretch"):
+    left, right = st.columns(2, gap="medium")
+    with left, st.container(border=True, height="stretch"):
         _flat(view, chosen, atoms)
-    with solid, st.container(border=True, height="stretch"):
+    with right, st.container(border=True, height="stretch"):
         solid(view, chosen, atoms)
     if label:
         with st.container(horizontal=True, vertical_alignment="center"):
