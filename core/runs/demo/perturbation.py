@@ -25,13 +25,13 @@ DEMO_RUNS: dict[str, dict[str, Any]] = {
     "demo-mlp": {
         "name": "Demo: MLP",
         "models": [{"name": "mlp", "params": _NARROW}],
-        "training": {"epochs": 50, "patience": 0, "learning_rate": 3e-3},
+        "training": {"epochs": 30, "patience": 0, "learning_rate": 3e-3},
     },
     "demo-transformer": {
         "name": "Demo: transformer",
         "models": [{"name": "transformer"}],
         "features": [{"name": "onehot"}, {"name": "target_statistics"}],
-        "training": {"epochs": 50, "patience": 0},
+        "training": {"epochs": 30, "patience": 0},
     },
     "demo-ensemble": {
         "name": "Demo: classical ensemble",
