@@ -31,7 +31,7 @@ def draw(view: Shelf, chosen: Chosen) -> None:
     st.markdown(
         "The molecule cut at all its BRICS bonds ([Degen et al. 2008]"
         "(https://doi.org/10.1002/cmdc.200800178)) and RDKit's functional groups. These counts are "
-        "the *substructure counts* that models see."
+        "the *substructure counts* that models see (of a salt, they see the largest part only)."
     )
     found = parts(chosen.mol)
     counts = views.counts(view)

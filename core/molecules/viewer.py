@@ -6,6 +6,7 @@ property, nothing a user typed), and its script from this server, so that it wor
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Sequence
@@ -18,8 +19,8 @@ from core.molecules.conformers import Conformer
 
 #: py3Dmol is made for one version of the script: its own number.
 VERSION: str = py3Dmol.__version__
-#: Where the viewer's script comes from when it was not placed in ``static/``.
-CDN = f"https://cdn.jsdelivr.net/npm/3dmol@{VERSION}/build/3Dmol-min.js"
+#: Where py3Dmol itself takes the script from when it was not placed in ``static/``.
+CDN: str = inspect.signature(py3Dmol.view).parameters["js"].default
 _HEX = re.compile(r"#[0-9a-fA-F]{6}")
 _PATH = re.compile(r"(https://)?[A-Za-z0-9/._@:-]+")
 #: Carbon of a dark page; the usual grey of Jmol's colours is too dark there.

@@ -11,7 +11,9 @@ from core.molecules.random_smiles import invariant, random_smiles, variants
 BOSUTINIB = "COc1cc(Nc2c(C#N)cnc3cc(OCCCN4CCN(C)CC4)c(OC)cc23)c(Cl)cc1Cl"
 
 
-@pytest.mark.parametrize("smiles", [BOSUTINIB, "C", "CC", "*CC", "N[Pt](N)(Cl)Cl", "C" * 300, "[Na+].CC(=O)[O-]"])
+@pytest.mark.parametrize(
+    "smiles", [BOSUTINIB, "C", "CC", "*CC", "N[Pt](N)(Cl)Cl", "C" * 300, "[Na+].CC(=O)[O-]"]
+)
 @pytest.mark.parametrize(("radius", "size"), [(2, 2048), (0, 64), (3, 128)])
 def test_bits_are_those_of_the_fingerprint(smiles: str, radius: int, size: int) -> None:
     mol = parse(smiles)

@@ -62,6 +62,10 @@ def test_values_of_another_form_are_refused(made: Conformer, wrong: dict[str, st
         viewer_html(made, **wrong)  # type: ignore[arg-type]
 
 
+def test_the_cdn_is_py3dmols_own_and_of_its_version() -> None:
+    assert CDN.startswith("https://") and f"@{VERSION}/" in CDN and CDN.endswith("3Dmol-min.js")
+
+
 def _package(version: str = VERSION, body: bytes = b"var $3Dmol = {};") -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as package:
