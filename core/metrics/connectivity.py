@@ -171,6 +171,16 @@ def permutation_p_values(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
     return (1 + extreme.sum(axis=1)) / (1 + null.shape[1])
 
 
+def upper_tail_p_values(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
+    """One-sided permutation p-values: how often a random signature scores at least as high.
+
+    Parameters and bounds as in :func:`permutation_p_values`; for scores that are made so that
+    higher is better, where a strong response in the other direction is no evidence.
+    """
+    extreme = np.asarray(null) >= np.asarray(observed)[:, None]
+    return (1 + extreme.sum(axis=1)) / (1 + null.shape[1])
+
+
 def false_discovery_rate(p_values: np.ndarray) -> np.ndarray:
     """Benjamini–Hochberg false-discovery rate over all molecules that were scored."""
     return benjamini_hochberg(p_values)

@@ -71,9 +71,7 @@ def linear_view(model: ResponseModel) -> LinearView | None:
         responses = state["responses"]
         identity = np.eye(len(responses), dtype=np.float32)
         group = model.group
-        return LinearView(
-            lambda inputs: identity[group(inputs)[0]], responses, _zeros(responses)
-        )
+        return LinearView(lambda inputs: identity[group(inputs)[0]], responses, _zeros(responses))
     return None
 
 

@@ -1,0 +1,38 @@
+"""Where a screen keeps what, inside its run's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+PLAN, SUMMARY, GENE_REPORT = "screen.json", "summary.json", "genes.parquet"
+HITS, REJECTED, MERGED = "hits.parquet", "rejected.parquet", "merged.parquet"
+CHUNKS, TOP, TOP_IDS = "chunks", "top_responses.npy", "top_ids.json"
+
+REJECTED_SCHEMA = pa.schema(
+    [("row", pa.int64()), ("id", pa.string()), ("input", pa.string()), ("reason", pa.string())]
+)
+
+
+def chunk_file(folder: Path, index: int) -> Path:
+    """Scored molecules of one chunk; written last, so that it marks the chunk as done."""
+    return folder / CHUNKS / f"{index:06d}.parquet"
+
+
+def rejected_file(folder: Path, index: int) -> Path:
+    """Rejected rows of one chunk."""
+    return folder / CHUNKS / f"{index:06d}.rejected.parquet"
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write parquet whole or not at all."""
+    part = path.with_name(f".{path.name}.{id(table):x}.part")
+    pq.write_table(table, part, compression="zstd")
+    part.replace(path)
+
+
+def finished_chunks(folder: Path) -> list[Path]:
+    """Scored chunks in the order of the input."""
+    return sorted((folder / CHUNKS).glob("[0-9]*[0-9].parquet"))
