@@ -7,6 +7,7 @@ import time
 
 from core.cli._watch import RunBar
 from core.runs.demo import DemoOutcome, prepare_demo
+from core.runs.tracking import wait_for_tracking
 from core.settings import get_settings
 
 NAME = "demo"
@@ -36,6 +37,7 @@ def app() -> None:
             print(f"  done in {outcome.seconds:.1f} s", flush=True)
 
     outcomes = prepare_demo(settings, progress, on_step=begin, on_outcome=end)
+    wait_for_tracking()
     faults = sum(outcome.fault is not None for outcome in outcomes)
     took = time.monotonic() - started
     if faults:

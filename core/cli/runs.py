@@ -12,12 +12,20 @@ from core import runs
 from core.cli._watch import RunBar, cancel_on_interrupt, follow, print_metrics, report
 from core.errors import RunError
 from core.runs import RunRecord, RunState, flatten
+from core.runs.tracking import wait_for_tracking
 from core.settings import get_settings
 
 NAME = "runs"
 app = typer.Typer(
     help="Runs: list, show, watch, compare, cancel, resume, remove.", no_args_is_help=True
 )
+
+
+@app.callback()
+def _group(context: typer.Context) -> None:
+    """Runs: list, show, watch, compare, cancel, resume, remove."""
+    context.call_on_close(wait_for_tracking)
+
 
 Id = Annotated[str, typer.Argument(help="A run's id, the start or end of one, or 'last'.")]
 Ids = Annotated[list[str], typer.Argument(help="Ids of two or more runs, or parts of them.")]

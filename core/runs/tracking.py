@@ -35,6 +35,7 @@ _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
 }
+_enders: list[threading.Thread] = []
 _UNTRACKED_KEYS = frozenset({"model", "fold", "epoch"})
 
 
@@ -266,7 +267,19 @@ def end_later(settings: Settings, mlflow_run_id: str | None, *, delete: bool = F
                 "MLflow run %s could not be ended: %s", mlflow_run_id, _reason(error)
             )
 
-    threading.Thread(target=end, name="mlflow-end").start()
+    _enders[:] = [thread for thread in _enders if thread.is_alive()]
+    thread = threading.Thread(target=end, name="mlflow-end")
+    _enders.append(thread)
+    thread.start()
+
+
+def wait_for_tracking(timeout: float = FINISH_SECONDS) -> None:
+    """Wait until MLflow has heard of all that :func:`end_later` was asked for.
+
+    A program that is about to end must: MLflow cannot be imported while Python shuts down.
+    """
+    for thread in list(_enders):
+        thread.join(timeout)
 
 
 def epoch_prefix(record: Mapping[str, Any]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,8 +21,8 @@ from core import runs
 from core.cli import _options, main
 from core.cli._watch import cancel_on_interrupt
 from core.errors import ConfigError
-from core.runs import RunState
-from core.settings import Settings, get_settings
+from core.runs import RunState, tracking
+from core.settings import PROJECT_ROOT, Settings, get_settings
 from core.studies.base import StudyConfig
 from core.studies.perturbation.config import PerturbationConfig
 from tests.runs.toy import ToyConfig
@@ -122,6 +124,16 @@ def test_runs_commands(here: Settings, capsys: pytest.CaptureFixture[str]) -> No
     assert main(["runs", "remove", first.id, second.id]) == 0
     assert runs.list_runs() == []
     assert main(["runs", "show", "last"]) == 2
+
+
+def test_removal_reaches_mlflow_before_the_program_ends(here: Settings) -> None:
+    assert main(["run", "toy", "--epochs", "1"]) == 0
+    (record,) = runs.list_runs()
+    command = [sys.executable, "-m", "core", "runs", "remove", "last"]
+    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    client = tracking.open_client(here)
+    assert client.get_run(record.mlflow_run_id).info.lifecycle_stage == "deleted"
 
 
 def test_interrupt_cancels_and_resume_goes_on(

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from datetime import datetime
 from pathlib import Path
@@ -173,9 +172,7 @@ def test_remove_deletes_the_folder_and_the_mlflow_run(tracked: Settings) -> None
     runs.remove(run_id, settings=tracked)
     assert runs.list_runs(settings=tracked) == []
     assert list(tracked.runs_folder.iterdir()) == []
-    for thread in threading.enumerate():
-        if thread.name == "mlflow-end":
-            thread.join(20)
+    tracking.wait_for_tracking()
     assert client.get_run(mlflow_id).info.lifecycle_stage == "deleted"
 
 
