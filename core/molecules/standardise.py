@@ -100,8 +100,9 @@ def standardise(
 
 
 def _pipeline(mol: Chem.Mol, tautomer: bool) -> Standardised:
+    """All steps, whatever the molecule is; each that changed its SMILES is noted."""
     changes = []
-    current = Chem.Mol(mol)
+    current: Any = Chem.RemoveHs(mol)
     before = Chem.MolToSmiles(current)
 
     def note(what: str) -> None:
@@ -111,18 +112,22 @@ def _pipeline(mol: Chem.Mol, tautomer: bool) -> Standardised:
             changes.append(what)
             before = after
 
-    current = Chem.RemoveHs(current)
-    before = Chem.MolToSmiles(current)
-    current = _metals().Disconnect(current)
+    # The four steps of rdMolStandardize.Cleanup, by objects that are made once: Cleanup itself
+    # reads its tables of patterns anew for every molecule, which takes a millisecond.
+    _metals().DisconnectInPlace(current)
     note(METAL)
-    rdMolStandardize.CleanupInPlace(current)
+    _normaliser().normalizeInPlace(current)
+    _reioniser().reionizeInPlace(current)
+    Chem.AssignStereochemistry(current, cleanIt=True, force=True)
     note(GROUPS)
-    current = _largest().choose(current)
-    note(FRAGMENT)
+    if "." in before:
+        current = _largest().choose(current)
+        note(FRAGMENT)
     if current.GetNumHeavyAtoms() == 0:
         raise MoleculeError("Nothing but hydrogen is left of the molecule.")
-    rdMolStandardize.IsotopeParentInPlace(current, skipStandardize=True)
-    note(ISOTOPE)
+    if any(atom.GetIsotope() for atom in current.GetAtoms()):
+        rdMolStandardize.IsotopeParentInPlace(current, skipStandardize=True)
+        note(ISOTOPE)
     _uncharger().unchargeInPlace(current)
     note(CHARGE)
     if tautomer:
@@ -135,6 +140,16 @@ def _pipeline(mol: Chem.Mol, tautomer: bool) -> Standardised:
 @lru_cache(maxsize=1)
 def _metals() -> rdMolStandardize.MetalDisconnector:
     return rdMolStandardize.MetalDisconnector()
+
+
+@lru_cache(maxsize=1)
+def _normaliser() -> rdMolStandardize.Normalizer:
+    return rdMolStandardize.Normalizer()
+
+
+@lru_cache(maxsize=1)
+def _reioniser() -> rdMolStandardize.Reionizer:
+    return rdMolStandardize.Reionizer()
 
 
 @lru_cache(maxsize=1)
