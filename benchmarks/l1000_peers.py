@@ -4,9 +4,9 @@
 
 984 drugs with structures × 978 landmark genes, one pseudo cell type, five folds in which a drug
 (by InChIKey and connectivity) or a Murcko scaffold is wholly in or out. Every model comes from the
-registry and trains on responses clipped to ±10 (``--train-clip``); scores are MRRMSE against the clipped and against
-the raw responses. Weights of the blends are fitted inside each training fold, on inner
-out-of-fold predictions: the held-out drugs are never seen.
+registry and trains on responses clipped to ±10 (``--train-clip``); scores are MRRMSE against the
+responses clipped to ±10 and against the raw ones. Weights of the blends are fitted inside each
+training fold, on inner out-of-fold predictions: the held-out drugs are never seen.
 """
 
 from __future__ import annotations
@@ -147,6 +147,7 @@ def main() -> None:
     print(
         f"{len(obs)} drugs × {raw.shape[1]} genes, {arguments.folds} folds, seeds {arguments.seeds}"
     )
+    print(f"models train on responses clipped to ±{arguments.train_clip:g}")
     shown = np.clip(raw, -arguments.train_clip, arguments.train_clip)
     for title in arguments.schemes:
         errors: dict[str, dict[str, list[np.ndarray]]] = {"clipped": {}, "raw": {}}
