@@ -23,6 +23,7 @@ PAGES = {
         ("explore", "Explore", ":material/biotech:"),
         ("train", "Train", ":material/model_training:"),
         ("runs", "Runs", ":material/monitoring:"),
+        ("screen", "Screen", ":material/filter_alt:"),
     ],
     "Molecules": [
         ("molecules", "Molecules", ":material/hexagon:"),

@@ -46,7 +46,7 @@ def score_similarity(
     Parameters
     ----------
     hits
-        ``id``, ``score``, ``tanimoto``, ``nearest``, ``in_domain`` and ``rank``; at most
+        ``id``, ``score``, ``similarity``, ``nearest``, ``in_domain`` and ``rank``; at most
         :data:`MOST_POINTS` rows.
     threshold
         Tanimoto similarity from which a molecule counts as within the training chemistry.
@@ -69,7 +69,7 @@ def score_similarity(
         nearest = part["nearest"].map(lambda text: shorten(text, 40))
         fig.add_trace(
             go.Scattergl(
-                x=part["tanimoto"].to_numpy(dtype=np.float32),
+                x=part["similarity"].to_numpy(dtype=np.float32),
                 y=part["score"].to_numpy(dtype=np.float32),
                 mode="markers",
                 name=f"{name} ({len(part):,})",
@@ -87,7 +87,7 @@ def score_similarity(
     if len(ringed):
         fig.add_trace(
             go.Scattergl(
-                x=ringed["tanimoto"].to_numpy(dtype=np.float32),
+                x=ringed["similarity"].to_numpy(dtype=np.float32),
                 y=ringed["score"].to_numpy(dtype=np.float32),
                 mode="markers",
                 name="open below",

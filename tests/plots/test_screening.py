@@ -16,7 +16,7 @@ def some_hits(n: int = 6) -> pd.DataFrame:
             "rank": np.arange(1, n + 1),
             "id": [HOSTILE, *(f"m{i}" for i in range(1, n))],
             "score": np.linspace(-1, 1, n),
-            "tanimoto": np.linspace(1, 0.1, n),
+            "similarity": np.linspace(1, 0.1, n),
             "nearest": HOSTILE,
             "in_domain": np.linspace(1, 0.1, n) >= 0.5,
         }
