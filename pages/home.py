@@ -39,6 +39,13 @@ PANELS = (
         "figures.",
     ),
     (
+        "pages/screen.py",
+        "Screen",
+        ":material/filter_alt:",
+        "Upload SMILES and rank them by what a trained model says they do: move a gene, or push "
+        "a leukaemia signature back.",
+    ),
+    (
         "pages/molecules.py",
         "Molecules",
         ":material/hexagon:",
@@ -88,7 +95,8 @@ def first_steps() -> None:
         "2. **Explore**: open a gene (CD69 comes first), then a compound; every figure exports as "
         "PNG, SVG and CSV, and the address bar holds the view, so you can send it to a colleague.\n"
         "3. **Train** a model, then compare it on **Runs** with simple baselines before you "
-        "believe it."
+        "believe it.\n"
+        "4. **Screen** molecules of your own with it."
     )
     st.caption(
         "Data sets, training and runs also work without a browser: `python -m core --help`. Your "

@@ -20,9 +20,10 @@ def _cached(content_hash: str, config: str, _table: PerturbationTable) -> Outloo
 def outlook(config: PerturbationConfig, table: PerturbationTable) -> None:
     """Draw the shape of the run and its cautions."""
     shape = _cached(table.content_hash, config.model_dump_json(), table)
-    left, right = st.columns(2)
+    left, middle, right = st.columns([2, 3, 4])
     left.metric("Fits", shape.fits, help=_fits(shape))
-    right.metric("Pairs × genes", f"{shape.n_train:,} × {table.n_genes:,}")
+    middle.metric("Pairs", f"{shape.n_train:,}")
+    right.metric("Genes", f"{table.n_genes:,}")
     st.markdown(_folds(shape))
     for caution in shape.cautions:
         st.warning(plain(caution), icon=":material/warning:")

@@ -18,6 +18,8 @@ from pages.components.run_labels import duration
 PARAMETER = "runs"
 #: What stands there when the user has unticked all of them.
 NONE = "none"
+#: Runs that are selected where the user has not chosen yet.
+FIRST_LOOK = 3
 #: Seconds between two looks while a run is in progress.
 REFRESH = 2.0
 
@@ -49,10 +51,11 @@ def select(ids: Sequence[str]) -> None:
 
 
 def select_newest(records: Sequence[RunRecord]) -> None:
-    """Where the URL names no selection, select the newest run that shows something."""
+    """Where the URL names no selection, lay the newest runs of one data set over each other."""
     if records and PARAMETER not in st.query_params:
-        telling = [r for r in records if r.state == RunState.FINISHED or r.active]
-        select([(telling or records)[0].id])
+        telling = [r for r in records if r.state == RunState.FINISHED or r.active] or records[:1]
+        alike = [r.id for r in telling if r.dataset == telling[0].dataset]
+        select(alike[:FIRST_LOOK])
 
 
 def table(study: str) -> None:
