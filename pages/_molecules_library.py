@@ -68,7 +68,7 @@ def _grid(view: Shelf, chosen: Chosen, library: Library) -> None:
         held = library.frame["name"].str.contains(name.strip(), case=False, regex=False)
         positions = [p for p in positions if held.iloc[p]]
     positions = _sorted(view, chosen, library, positions, sort)
-    picked: set[str] = st.session_state.setdefault(views.PICKED, set())
+    picked = views.picked(view)
     _actions(library, positions, hits, picked, searched=bool(smarts.strip()))
     _cards(view, library, positions, hits, picked)
 

@@ -95,12 +95,8 @@ def _show(view: Shelf, frame: pd.DataFrame) -> None:
             "Add to the selection of the grid",
             icon=":material/select_all:",
             key="space-pick",
-            on_click=_pick,
+            on_click=views.picked(view).update,
             args=(frame["name"].astype(str).tolist(),),
         )
     shown = [c for c in frame.columns if c not in {"x", "y"}]
     st.dataframe(frame[shown], hide_index=True)
-
-
-def _pick(names: list[str]) -> None:
-    st.session_state.setdefault(views.PICKED, set()).update(names)

@@ -22,8 +22,6 @@ from core.plots.theme import Palette
 
 #: Session memory of the highlighted part: {"smiles", "label", "atoms"}.
 HIGHLIGHT = "molecules-highlight"
-#: Session memory of the compounds picked in the grid: names.
-PICKED = "molecules-picked"
 #: Session memory of the compound that a button asks to open.
 OPEN = "molecules-open"
 
@@ -215,6 +213,11 @@ def highlight(chosen: Chosen, label: str, atoms: tuple[int, ...]) -> None:
         st.session_state.pop(HIGHLIGHT, None)
         return
     st.session_state[HIGHLIGHT] = {"smiles": chosen.smiles, "label": label, "atoms": list(atoms)}
+
+
+def picked(view: Shelf) -> set[str]:
+    """Names of the compounds that the user picked from this data set, to be changed in place."""
+    return st.session_state.setdefault(f"molecules-picked-{view.key}", set())
 
 
 def open_compound(name: str) -> None:

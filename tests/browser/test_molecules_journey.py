@@ -102,18 +102,18 @@ def test_hostile_text_is_shown_as_it_is(visit: Visit) -> None:
         assert icon == "error" and sentence.endswith(".")
 
 
-def test_the_sketcher_writes_the_molecule(visit: Visit) -> None:
+def test_the_sketcher_writes_the_molecule(offline: Visit) -> None:
     pytest.importorskip("streamlit_jsme")
-    molecules(visit, source="Sketch", smiles="C1=CC=CC=C1O phenol")
-    visit.page.locator("#jsme_wrapper canvas, #jsme_wrapper svg").first.wait_for(timeout=30_000)
-    visit.page.wait_for_timeout(1500)
-    visit.page.locator("#jsme_apply_btn").click()
-    visit.page.wait_for_function(
+    molecules(offline, source="Sketch", smiles="C1=CC=CC=C1O phenol")
+    offline.page.locator("#jsme_wrapper canvas, #jsme_wrapper svg").first.wait_for(timeout=30_000)
+    offline.page.wait_for_timeout(1500)
+    offline.page.locator("#jsme_apply_btn").click()
+    offline.page.wait_for_function(
         "() => !document.querySelector('.st-key-smiles input').value.includes('phenol')",
         timeout=20_000,
     )
-    visit.settle()
-    written = visit.page.locator(".st-key-smiles input").input_value()
+    offline.settle()
+    written = offline.page.locator(".st-key-smiles input").input_value()
     assert Chem.CanonSmiles(written) == "Oc1ccccc1"
 
 

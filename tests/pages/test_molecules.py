@@ -178,3 +178,18 @@ def test_without_a_data_set_a_molecule_can_still_be_typed(tmp_path) -> None:
         app = open_page("molecules", smiles="CCO ethanol")
         shows_no_fault(app)
         assert "C2H6O" in words(app)
+
+
+def test_points_of_the_map_become_cards_and_a_selection(settings: Settings) -> None:
+    app = molecules("Chemical space")
+    points = [{"customdata": [3]}, {"customdata": [5]}]
+    app.session_state["chemical-space"] = {"selection": {"points": points}}
+    app.run()
+    shows_no_fault(app)
+    assert "**2** selected" in words(app)
+    app.button(key="space-pick").click().run()
+    app.query_params["view"] = "Library"
+    opened = [b for b in app.button if b.key and b.key.startswith("space-open-")]
+    assert len(opened) in (0, 2)
+    key = f"molecules-picked-{load_perturbation(TABLE, settings).content_hash}"
+    assert len(app.session_state[key]) == 2
