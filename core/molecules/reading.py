@@ -98,12 +98,15 @@ def preview(path: Path) -> FilePreview:
     separator = " " if kind == SMI else columns_of.guess_separator(filled)
     kind = TSV if separator == "\t" and kind != SMI else kind
     cells = [_cells(line, separator) for line in filled]
-    header = columns_of.is_header(cells[0])
-    width = max(map(len, cells))
+    if kind == SMI:
+        header = columns_of.has_known_name(cells[0][:1])
+    else:
+        header = columns_of.is_header(cells[0])
+    width = len(cells[0]) if header else max(map(len, cells))
     names = _unique(cells[0], width) if header else _unnamed(width, kind)
     rows = cells[1:] if header else cells
     if kind == SMI and not header:
-        smiles, id_column, name = names[0], names[1] if width > 1 else None, None
+        smiles, id_column, name = _first_two(names)
     else:
         smiles, id_column, name = columns_of.guess_columns(names, rows)
     n, exact = _count(path, lines, 4 * _SAMPLED, header)
@@ -186,12 +189,12 @@ def parse_text(text: str) -> pd.DataFrame:
     table = separator in first and len(columns_of.split(first, separator)) > 1
     if not table:
         words = first.split()
-        if columns_of.is_header(words[:1]) and columns_of.plain(words[0]).endswith("smiles"):
+        if columns_of.has_known_name(words[:1]):
             lines = lines[1:]
         return _frame([(*_smi(line), "") for line in lines], 1)
     cells = [columns_of.split(line, separator) for line in lines]
     header = columns_of.is_header(cells[0])
-    width = max(map(len, cells))
+    width = len(cells[0]) if header else max(map(len, cells))
     names = _unique(cells[0], width) if header else _unnamed(width, CSV)
     smiles, id_column, name = columns_of.guess_columns(names, cells[1:] if header else cells)
     smiles = smiles or names[0]
@@ -219,10 +222,10 @@ def _kind(path: Path, lines: list[str]) -> str:
     suffix = "." + name.rpartition(".")[2] if "." in name else ""
     if suffix in _KINDS:
         return _KINDS[suffix]
-    if any(line.startswith(("M  END", sdf.END)) for line in lines):
-        return SDF
     if suffix in {".csv", ".tsv", ".tab"}:
         return CSV
+    if any(line.startswith("M  END") for line in lines):
+        return SDF
     # A .txt: lines "SMILES name", unless a separator of tables is there.
     first = next((line for line in lines if line.strip()), "")
     return CSV if any(separator in first for separator in columns_of.SEPARATORS) else SMI
@@ -232,6 +235,10 @@ def _cells(line: str, separator: str) -> list[str]:
     if separator == " ":
         return [part for part in split_name(line) if part]
     return [cell.strip() for cell in columns_of.split(line, separator)]
+
+
+def _first_two(names: list[str]) -> tuple[str | None, str | None, str | None]:
+    return names[0], names[1] if len(names) > 1 else None, None
 
 
 def _unique(cells: list[str], width: int) -> list[str]:

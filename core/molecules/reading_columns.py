@@ -91,19 +91,28 @@ def plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def is_header(cells: Sequence[str]) -> bool:
-    """Whether a first row names columns: it has a known name, or no cell that is a molecule."""
+def has_known_name(cells: Sequence[str]) -> bool:
+    """Whether one of a first row's cells is a usual name of a column."""
     words = [plain(cell) for cell in cells]
     known = {*_SMILES, *_IDS, *_NAMES}
-    if any(word in known or word.endswith("smiles") for word in words):
+    return any(word in known or word.endswith("smiles") for word in words)
+
+
+def is_header(cells: Sequence[str]) -> bool:
+    """Whether a first row names columns: it has a known name, or no cell that is a molecule.
+
+    In doubt it is a row: a header that is taken for one is rejected with a reason, while a row
+    taken for a header would be lost.
+    """
+    if has_known_name(cells):
         return True
-    return not any(is_molecule(cell) for cell in cells)
+    return not any(is_molecule(cell, 1) for cell in cells)
 
 
-def is_molecule(cell: str) -> bool:
-    """Whether a cell reads as a molecule of at least two atoms."""
+def is_molecule(cell: str, least_atoms: int = 2) -> bool:
+    """Whether a cell reads as a molecule of at least so many heavy atoms."""
     parsed = parse_line(cell) if cell.strip() else None
-    return parsed is not None and parsed.mol is not None and parsed.mol.GetNumAtoms() > 1
+    return parsed is not None and parsed.mol is not None and parsed.mol.GetNumAtoms() >= least_atoms
 
 
 def guess_columns(

@@ -35,7 +35,7 @@ def read_records(path: Path) -> Iterator[list[str]]:
 def tags(record: list[str]) -> dict[str, str]:
     """Data fields of a record, first line of each."""
     found: dict[str, str] = {}
-    for line, following in zip(record, [*record[1:], ""], strict=True):
+    for line, following in zip(record, [*record[1:], ""], strict=False):
         tag = _TAG.match(line)
         if tag:
             found.setdefault(tag[1], following.strip())

@@ -181,13 +181,15 @@ def resolve(
     else:
         signature, match = match_signature(signature_of(config, settings), genes)
         score = str(config.score)
-    up, down = genes.get_indexer(list(signature.up)), genes.get_indexer(list(signature.down))
+    place = {gene: i for i, gene in enumerate(genes)}
+    up = np.array([place[gene] for gene in signature.up], dtype=np.int64)
+    down = np.array([place[gene] for gene in signature.down], dtype=np.int64)
     weights = [signature.weights[gene] for gene in (*signature.up, *signature.down)]
     if len(up) + len(down) >= len(genes):
         n_permutations = 0  # no other genes are left to draw
     objective = Objective(
-        up.astype(np.int64),
-        down.astype(np.int64),
+        up,
+        down,
         np.asarray(weights, dtype=np.float64),
         len(genes),
         score,

@@ -195,13 +195,12 @@ class ScreeningResult:
             for record in hits.to_dict("records"):
                 mol = parse(record["smiles"])
                 Chem.rdDepictor.Compute2DCoords(mol)
-                mol.SetProp("_Name", clean_name(str(record["id"]), 80))
+                mol.SetProp("_Name", _sd_text(record["id"])[:80])
                 file.write(Chem.MolToMolBlock(mol))
                 for name, value in record.items():
                     if name not in {"smiles", "input"}:
-                        shown = clean_name(str(value)).replace("$$$$", "")
-                        field = clean_name(str(name)).replace("<", "").replace(">", "")
-                        file.write(f"> <{field}>\n{shown or ' '}\n\n")
+                        field = _sd_text(name).replace("<", "").replace(">", "")
+                        file.write(f"> <{field}>\n{_sd_text(value)}\n\n")
                 file.write("$$$$\n")
         return len(hits)
 
@@ -218,6 +217,12 @@ def escaped_csv(frame: pd.DataFrame, path: Path) -> None:
             safe[name] = [_inert(str(value)) for value in frame[name]]
     safe.columns = pd.Index([_inert(str(name)) for name in frame])
     safe.to_csv(path, index=False, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
+
+
+def _sd_text(value: object) -> str:
+    """A value on one line that cannot end a record or a field."""
+    text = clean_name(str(value)).replace("$$$$", "").strip()
+    return text.lstrip("> ") or "-"
 
 
 def _inert(text: str) -> str:
