@@ -110,7 +110,7 @@ def test_sd_records(tmp_path: Path) -> None:
 
 
 def test_broken_sd_records_are_told(tmp_path: Path) -> None:
-    broken = block("CCC", "x").replace("V2000", "V9999")
+    broken = block("CCC", "x").replace("  1  2  1  0", "  1  9  1  0")
     cut = block("CCN", "y").split("M  END")[0]
     path = write(tmp_path / "t.sdf", block("CCO", "a") + broken + "$$$$\n" + cut)
     found = read(path)

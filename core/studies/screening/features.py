@@ -55,9 +55,20 @@ class Molecules:
         return self.fingerprint("morgan", RADIUS, LENGTH)
 
     @cached_property
+    def set_bits(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns of ``counts`` that are not zero, by row."""
+        rows, columns = np.nonzero(self.counts)
+        return rows, columns
+
+    @cached_property
     def bits(self) -> sparse.csr_matrix:
         """Set bits, float32 CSR ``(n, 2048)``."""
-        return sparse.csr_matrix(self.counts > 0, dtype=np.float32)
+        rows, columns = self.set_bits
+        ends = np.cumsum(np.bincount(rows, minlength=len(self)))
+        values = np.ones(len(rows), dtype=np.float32)
+        return sparse.csr_matrix(
+            (values, columns, np.concatenate([[0], ends])), shape=(len(self), LENGTH)
+        )
 
     def fingerprint(self, family: str, radius: int, length: int) -> np.ndarray:
         """Count fingerprints, uint16 ``(n, length)``."""

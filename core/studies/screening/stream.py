@@ -220,7 +220,7 @@ def _numbers(scorer: Scorer, molecules: Molecules) -> dict[str, pa.Array]:
     position, similarity = scorer.nearest(molecules)
     known = scorer.name_known(list(molecules.mols), similarity)
     named = Molecules(molecules.mols, known)
-    named.__dict__.update({k: v for k, v in molecules.__dict__.items() if k in {"counts", "bits"}})
+    named.__dict__.update({k: v for k, v in molecules.__dict__.items() if k in {"counts", "bits", "set_bits"}})
     scores = scorer.score(named)
     names = np.asarray(scorer.training.names, dtype=object)
     return {
@@ -246,7 +246,7 @@ def identity_keys(molecules: Molecules) -> np.ndarray:
     """
     counts = molecules.counts
     keys = np.zeros(len(molecules), dtype=np.uint64)
-    rows, columns = np.nonzero(counts)
+    rows, columns = molecules.set_bits
     np.add.at(keys, rows, counts[rows, columns].astype(np.uint64) * _RANDOM[columns])
     sizes = [(mol.GetNumAtoms(), mol.GetNumBonds()) for mol in molecules.mols]
     atoms, bonds = np.asarray(sizes, dtype=np.uint64).reshape(-1, 2).T
