@@ -273,7 +273,12 @@ def ranked_effects(
                     mode="markers",
                     name=f"{name} ({int(mask.sum()):,})",
                     text=labels(genes[mask]),
-                    marker={"size": 8, "color": colour, "symbol": symbol},
+                    marker={
+                        "size": 11,
+                        "color": colour,
+                        "symbol": symbol,
+                        "line": {"width": 1, "color": palette.background},
+                    },
                     hovertemplate="%{text}<br>%{y:.3g}<br>rank %{x}<extra></extra>",
                 )
             )

@@ -226,6 +226,19 @@ def _report(match: GeneMatch) -> None:
                     "status": "Status",
                 },
             )
+    caution = thin(len(match.matched), len(match.table()))
+    if caution:
+        st.warning(caution, icon=":material/warning:")
+
+
+def thin(n_found: int, n_given: int) -> str:
+    """A caution where little of what was asked for is in the model; else empty."""
+    if n_given < 5 or n_found >= 0.5 * n_given:
+        return ""
+    return (
+        f"Only {n_found:,} of {n_given:,} genes are predicted by this model: the score stands on "
+        "those alone."
+    )
 
 
 def direction_words(config: ObjectiveConfig) -> str:

@@ -10,7 +10,7 @@ from pages.components import badge
 from pages.components.guard import guard
 from pages.components.run_labels import duration
 from pages.components.screening import about, hit, opened, ranking, rejected
-from pages.components.screening.objective import direction_words
+from pages.components.screening.objective import direction_words, thin
 from pages.components.text import plain
 
 #: Tab → what draws it; only the open one runs.
@@ -42,6 +42,10 @@ def _heading(screen: opened.Screen) -> None:
         f"model **{plain(screen.model_name)}**. A higher score is better"
         + ("; 0 is no change." if config.objective.kind is Kind.GENES else ".")
     )
+    genes = screen.genes
+    caution = thin(int((genes["gene"] != "").sum()), len(genes))
+    if caution:
+        st.caption(f":material/warning: {caution}")
     if screen.simulated:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             badge.simulated(True)
