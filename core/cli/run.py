@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from core import runs
 from core.cli import _options
 from core.cli._watch import RunBar, cancel_on_interrupt, report
+from core.data import require_ready
 from core.runs.cluster import PASSIVE_THREADS
 from core.studies.base import STUDIES, Study
 
@@ -73,6 +74,8 @@ def _command(name: str, study: Study, help: str) -> Any:
         built = _options.build(
             study.Config, values=values, file=config, assignments=assignments or ()
         )
+        if dataset := getattr(built, "dataset", None):
+            require_ready(dataset)  # a typing error should not leave a failed run behind
         if background:
             _submit(name, built)
         else:

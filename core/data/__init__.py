@@ -12,6 +12,7 @@ from core.data.workspace import (
     load_perturbation,
     prepare,
     remove,
+    require_ready,
     save_perturbation,
 )
 
@@ -29,6 +30,7 @@ __all__ = [
     "prepare",
     "read_competition_table",
     "remove",
+    "require_ready",
     "save_perturbation",
     "write_competition_parquet",
 ]

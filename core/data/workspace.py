@@ -156,15 +156,34 @@ def _load_meta(id: str, kind: str, settings: Settings) -> tuple[Path, dict[str, 
     meta = store.read_meta(folder)
     if meta is None:
         if id in DATASETS:
-            raise DataError(
-                f"The data set '{id}' is not prepared yet: run 'python -m core data fetch {id}' "
-                "or press Prepare on the Data sets page."
-            )
+            raise _unprepared(id)
         raise unknown(id, settings)
     if meta["kind"] != kind:
         holds = {PERTURBATION: "a perturbation table", CELLS: "cells"}
         raise DataError(f"The data set '{id}' holds {holds[meta['kind']]}, not {holds[kind]}.")
     return folder, meta
+
+
+def require_ready(id: str, settings: Settings | None = None) -> DataSetStatus:
+    """The status of a prepared data set.
+
+    Raises
+    ------
+    DataError
+        Where it is unknown, or not prepared (and how to prepare it).
+    """
+    settings = settings or get_settings()
+    status = get_dataset(id, settings)
+    if not status.ready:
+        raise _unprepared(id)
+    return status
+
+
+def _unprepared(id: str) -> DataError:
+    return DataError(
+        f"The data set '{id}' is not prepared yet: run 'python -m core data fetch {id}' "
+        "or press Prepare on the Data sets page."
+    )
 
 
 def load_perturbation(id: str, settings: Settings | None = None) -> PerturbationTable:

@@ -308,3 +308,15 @@ def test_file_of_a_run_gives_the_same_config(tmp_path: Path) -> None:
     file = tmp_path / "config.json"
     file.write_text(PerturbationConfig().model_dump_json())
     assert _options.build(PerturbationConfig, values={}, file=file) == PerturbationConfig()
+
+
+def test_a_data_set_that_is_not_there_leaves_no_failed_run(
+    here: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, says in (
+        ("op2-dmeo", "did you mean 'op2-demo'"),
+        ("op2-demo", "data fetch op2-demo"),
+    ):
+        assert main(["run", "perturbation", "--dataset", name]) == 2
+        assert says in capsys.readouterr().err
+    assert runs.list_runs(settings=here) == []
