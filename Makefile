@@ -29,12 +29,14 @@ $(SETUP)/dev: requirements-dev.txt $(SETUP)/app
 	@touch $@
 
 demo: $(SETUP)/app ## Prepare the demo workspace (quick when it is there)
+	@$(BIN)/python -m core static
 	@$(BIN)/python -m core demo
 
 app: demo ## Set up everything and start the app on http://localhost:8501
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
 
 test: $(SETUP)/dev lint ## Lint, type-check and test
+	@$(BIN)/python -m core static
 	$(BIN)/python -m pytest
 
 test-browser: $(SETUP)/dev ## Only the journeys in a real Chromium
