@@ -119,7 +119,9 @@ def bits(
 @app.command("random")
 def random_command(
     smiles: Smiles,
-    n: Annotated[int, typer.Option("--count", "-n", min=1, max=1000, help="How many to draw.")] = 10,
+    n: Annotated[
+        int, typer.Option("--count", "-n", min=1, max=1000, help="How many to draw.")
+    ] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Seed.")] = 0,
 ) -> None:
     """Distinct random SMILES, and whether each reads back as the same molecule."""
