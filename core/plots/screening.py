@@ -15,6 +15,8 @@ from core.plots.theme import LIGHT, Palette, label, labels, shorten, style
 MOST_POINTS = 20_000
 #: Of a sample, this share are the best ranked, the rest is drawn at random from all others.
 BEST_SHARE = 0.25
+#: False-discovery rate below which a gene set counts as enriched.
+ALPHA = 0.05
 
 
 def sample_hits(n: int, limit: int = MOST_POINTS, seed: int = 0) -> np.ndarray:
@@ -317,7 +319,7 @@ def top_genes(
 
 
 def enriched_terms(terms: pd.DataFrame, *, palette: Palette = LIGHT) -> go.Figure:
-    """Most significant gene sets as bars of −log10 of the false-discovery rate.
+    """Most significant gene sets as bars of −log10 p; pale ones do not pass the correction.
 
     Parameters
     ----------
@@ -326,30 +328,33 @@ def enriched_terms(terms: pd.DataFrame, *, palette: Palette = LIGHT) -> go.Figur
         ``direction`` (``"up"`` or ``"down"``).
     """
     fig = go.Figure()
-    terms = terms.sort_values("q_value", kind="stable")
-    for direction, colour in (("up", palette.up), ("down", palette.down)):
+    terms = terms.sort_values("p_value", kind="stable")
+    for direction, words, colour in (
+        ("up", "raised genes", palette.up),
+        ("down", "lowered genes", palette.down),
+    ):
         part = terms[terms["direction"] == direction]
         if part.empty:
             continue
-        q = np.clip(part["q_value"].to_numpy(dtype=np.float64), 1e-300, 1.0)
+        p = np.clip(part["p_value"].to_numpy(dtype=np.float64), 1e-300, 1.0)
+        q = part["q_value"].to_numpy(dtype=np.float64)
         fig.add_trace(
             go.Bar(
-                x=-np.log10(q).astype(np.float32),
+                x=-np.log10(p).astype(np.float32),
                 y=[shorten(term, 52) for term in part["term"]],
-                name=f"raised genes ({len(part)})"
-                if direction == "up"
-                else f"lowered genes ({len(part)})",
+                name=f"{words} ({len(part)})",
                 orientation="h",
-                marker={"color": colour},
+                marker={"color": colour, "opacity": np.where(q < ALPHA, 1.0, 0.4)},
                 text=[f"{a} of {b}" for a, b in zip(part["overlap"], part["size"], strict=True)],
                 textposition="auto",
-                hovertemplate="%{y}<br>−log10 q = %{x:.2f}<br>%{text} genes<extra></extra>",
+                customdata=q.astype(np.float32),
+                hovertemplate="%{y}<br>−log10 p = %{x:.2f}<br>FDR %{customdata:.2g}"
+                "<br>%{text} genes<extra></extra>",
             )
         )
-    fig.add_vline(x=-np.log10(0.05), line={"color": palette.muted, "width": 1, "dash": "dot"})
     style(fig, palette, height=120 + 26 * len(terms))
     fig.update_layout(legend={"orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0})
-    fig.update_xaxes(title="−log10 false-discovery rate (dotted: 0.05)")
+    fig.update_xaxes(title="−log10 p (full colour: false-discovery rate below 0.05)")
     fig.update_yaxes(autorange="reversed", type="category", dtick=1, showgrid=False)
     return fig
 

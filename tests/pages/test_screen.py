@@ -167,7 +167,7 @@ def test_the_ranking_and_its_statement(settings: Settings, screen: str) -> None:
     text = words(app)
     assert "6 rows read" in text.replace("*", "")
     assert "1 duplicates merged" in text.replace("*", "")
-    assert "demonstrates the tool and says nothing about real compounds" in text
+    assert "demonstrates the tool; it says nothing about real compounds" in text
     assert HOSTILE not in written(app)
 
 

@@ -112,12 +112,15 @@ def test_enriched_terms_are_on_a_log_scale() -> None:
             "term": ["first", HOSTILE],
             "overlap": [3, 2],
             "size": [10, 20],
-            "q_value": [0.001, 0.1],
+            "p_value": [0.001, 0.1],
+            "q_value": [0.02, 0.5],
             "direction": ["up", "down"],
         }
     )
     up, down = plots.enriched_terms(terms).data
     assert up.x.tolist() == pytest.approx([3.0])
     assert down.x.tolist() == pytest.approx([1.0])
+    assert up.marker.opacity.tolist() == [1.0]
+    assert down.marker.opacity.tolist() == [0.4]
     assert up.text == ("3 of 10",)
     assert "<b " not in down.y[0]

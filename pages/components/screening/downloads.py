@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core.plots.export import file_stem
+from core.studies.screening import files
 from core.studies.screening.result import escaped_csv
 from pages.components.screening.opened import Screen
 
@@ -63,4 +64,14 @@ def downloads(screen: Screen, kept: pd.DataFrame) -> None:
         words = "Text cells that begin with = + - @ get an apostrophe in CSV."
         if len(kept) > MOST_SDF:
             words += f" SDF holds the best {MOST_SDF:,}."
-        st.caption(words)
+        st.caption(words, width="stretch")
+        if screen.n_ranked > len(screen.hits):
+            st.download_button(
+                f"All {screen.n_ranked:,} (parquet)",
+                data=lambda: (screen.result.folder / files.HITS).read_bytes(),
+                file_name=f"{stem}-all.parquet",
+                mime="application/vnd.apache.parquet",
+                on_click="ignore",
+                icon=":material/download:",
+                key="screen-all",
+            )

@@ -173,14 +173,15 @@ def _terms(key: tuple[str, int, str], _part: pd.DataFrame) -> pd.DataFrame:
 
 def _processes(part: pd.DataFrame, name: str, *, key: tuple[str, int, str]) -> None:
     terms = _terms(key, part)
+    n_passing = int((terms["q_value"] < plots.ALPHA).sum())
     st.markdown(
         f"Gene Ontology processes among the {N_TESTED} most raised and {N_TESTED} most lowered "
         f"genes: one-sided hypergeometric test against the model's {len(part):,} genes, "
         "Benjamini–Hochberg over all tested terms of a direction. "
         + (
-            "None passes 0.05."
-            if not (terms["q_value"] < 0.05).any()
-            else f"{int((terms['q_value'] < 0.05).sum())} of those drawn pass 0.05."
+            f"{n_passing} of those drawn pass {plots.ALPHA:g}."
+            if n_passing
+            else f"None passes {plots.ALPHA:g}; the most significant are drawn pale."
         )
     )
     figure.show(

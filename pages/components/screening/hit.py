@@ -29,7 +29,7 @@ def draw(screen: Screen, rank: int) -> None:
     if found.empty:
         _buttons(screen, None)
         st.warning(
-            f"This screen ranks {len(screen.hits):,} molecules; there is no rank {rank:,}.",
+            f"This page holds {len(screen.hits):,} ranked molecules; there is no rank {rank:,}.",
             icon=":material/link_off:",
         )
         return

@@ -15,6 +15,8 @@ from core.studies.screening.config import ScreeningConfig
 from core.studies.screening.result import ScreeningResult
 
 _BY_CELL_TYPE = "score/"
+#: Hits that the page holds in memory, the best ones; the parquet file holds all.
+MOST = 200_000
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Screen:
     Attributes
     ----------
     hits
-        All ranked molecules, as :meth:`ScreeningResult.hits` gives them.
+        The best :data:`MOST` ranked molecules, as :meth:`ScreeningResult.hits` gives them.
     """
 
     id: str
@@ -38,6 +40,11 @@ class Screen:
     def simulated(self) -> bool:
         """Whether the model learned from a simulation."""
         return self.result.simulated
+
+    @property
+    def n_ranked(self) -> int:
+        """Ranked molecules, those that the page does not hold included."""
+        return int(self.summary.get("unique", len(self.hits)))
 
     @property
     def target(self) -> str:
@@ -82,7 +89,7 @@ def screen(record: RunRecord) -> Screen:
 @st.cache_resource(max_entries=4, show_spinner="Reading the ranking …")
 def _screen(folder: str, attempt: int, id: str, name: str) -> Screen:
     result = ScreeningResult.load(Path(folder))
-    return Screen(id, name, result, result.config, result.hits(), result.summary())
+    return Screen(id, name, result, result.config, result.hits(MOST), result.summary())
 
 
 @dataclass(frozen=True)

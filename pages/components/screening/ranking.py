@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.plots.screening import MOST_POINTS, sample_hits, score_similarity
+from core.plots.screening import sample_hits, score_similarity
 from core.studies.screening.config import Kind
 from pages.components import figure
 from pages.components.screening import downloads, structures
@@ -86,13 +86,13 @@ def _open_row(key: str, ranks: tuple[int, ...]) -> None:
 
 def _table(screen: Screen, shown: pd.DataFrame, n_kept: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        total = len(screen.hits)
-        words = f"{len(shown):,} of {n_kept:,} molecules"
-        words += f" ({total:,} ranked)" if n_kept < total else ""
-        st.caption(
-            f"{words}. Tick a row to open its page. Filters and downloads act on all of them.",
-            width="stretch",
-        )
+        words = f"{len(shown):,} of {n_kept:,} molecules. Tick a row to open its page."
+        if screen.n_ranked > len(screen.hits):
+            words += (
+                f" This page holds the best {len(screen.hits):,} of {screen.n_ranked:,}; filters "
+                "and figures act on those."
+            )
+        st.caption(words, width="stretch")
         st.button(
             "Open the best hit",
             icon=":material/open_in_full:",
@@ -201,9 +201,9 @@ def _landscape(screen: Screen, kept: pd.DataFrame) -> None:
         "Every point is a molecule. Far to the left the model has seen nothing alike, and its "
         "score is a guess. Click a point to open its page."
     )
-    if len(kept) > MOST_POINTS:
+    if len(kept) > len(drawn):
         words += (
-            f" Drawn are {MOST_POINTS:,} of {len(kept):,}: the best quarter of that number, and a "
+            f" Drawn are {len(drawn):,} of {len(kept):,}: the best quarter of that number, and a "
             "random sample of the rest."
         )
     st.markdown(words)

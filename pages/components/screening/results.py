@@ -50,8 +50,7 @@ def _heading(screen: opened.Screen) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             badge.simulated(True)
             st.caption(
-                "The model learned from simulated responses: this ranking demonstrates the tool "
-                "and says nothing about real compounds.",
+                "This ranking demonstrates the tool; it says nothing about real compounds.",
                 width="content",
             )
 
