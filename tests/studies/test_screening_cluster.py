@@ -126,9 +126,10 @@ def test_cancel_on_the_cluster_keeps_chunks(workspace: Settings, tmp_path: Path)
     )
     run_id = runs.submit("screening", config, settings=workspace)
     wait(run_id, workspace, lambda: len(chunks(workspace, run_id)) >= 2)
-    progress = runs.progress(run_id, settings=workspace)
     runs.cancel(run_id, settings=workspace)
     wait(run_id, workspace, lambda: not runs.get_run(run_id, settings=workspace).active)
     assert runs.get_run(run_id, settings=workspace).state == "cancelled"
     assert 0 < len(chunks(workspace, run_id)) < N_ROWS / CHUNK
+    progress = runs.progress(run_id, settings=workspace)
+    assert 0 < progress.done < progress.total
     assert progress.total == pytest.approx(N_ROWS, rel=0.2)

@@ -76,7 +76,8 @@ def merge(folder: Path, domain_similarity: float, map_tasks: MapTasks) -> Merged
 def duplicates(table: pa.Table, map_tasks: MapTasks) -> np.ndarray:
     """Position of the first row of the same molecule, for each row; itself for a new one.
 
-    Equal keys are only a suspicion; rows that share one are compared by canonical SMILES.
+    Equal keys are only a suspicion; rows that share one but are written differently are compared
+    by canonical SMILES.
     """
     keys = table.column("key").to_numpy()
     n = len(keys)
@@ -88,12 +89,16 @@ def duplicates(table: pa.Table, map_tasks: MapTasks) -> np.ndarray:
     if not len(suspects):
         return first
     texts = table.column("smiles").take(pa.array(suspects)).to_pylist()
-    distinct = list(dict.fromkeys(texts))
+    text_codes, spellings = pd.factorize(np.asarray(texts, dtype=object))
+    pairs = pd.DataFrame({"group": group[suspects], "text": text_codes}).drop_duplicates()
+    unlike = pairs.groupby("group")["text"].transform("size").to_numpy() > 1
+    distinct = list(spellings[np.unique(pairs["text"].to_numpy()[unlike])])
     batches = [(start, distinct[start : start + BATCH]) for start in range(0, len(distinct), BATCH)]
     written: dict[str, str] = {}
     for start, found in map_tasks(canonical_batch, batches):
         written.update(zip(distinct[start : start + BATCH], found, strict=True))
-    codes, _ = pd.factorize(np.asarray([written[text] for text in texts], dtype=object))
+    same = np.asarray([written.get(text, text) for text in spellings], dtype=object)[text_codes]
+    codes, _ = pd.factorize(same)
     _, leaders = np.unique(codes, return_index=True)
     first[suspects] = suspects[leaders[codes]]
     return first

@@ -220,7 +220,9 @@ def _numbers(scorer: Scorer, molecules: Molecules) -> dict[str, pa.Array]:
     position, similarity = scorer.nearest(molecules)
     known = scorer.name_known(list(molecules.mols), similarity)
     named = Molecules(molecules.mols, known)
-    named.__dict__.update({k: v for k, v in molecules.__dict__.items() if k in {"counts", "bits", "set_bits"}})
+    named.__dict__.update(
+        {k: v for k, v in molecules.__dict__.items() if k in {"counts", "bits", "set_bits"}}
+    )
     scores = scorer.score(named)
     names = np.asarray(scorer.training.names, dtype=object)
     return {
