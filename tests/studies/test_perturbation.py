@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from core.data import save_perturbation
 from core.data.table import PerturbationTable, content_hash
@@ -18,7 +19,13 @@ from core.settings import Settings
 from core.studies.base import STUDIES, StudyContext
 from core.studies.perturbation import files
 from core.studies.perturbation.config import PerturbationConfig
-from core.studies.perturbation.plan import BASELINES, FoldFeatures, specs, stopping_rows
+from core.studies.perturbation.plan import (
+    BASELINES,
+    FoldFeatures,
+    specs,
+    stopping_rows,
+    targets_of,
+)
 from core.studies.perturbation.predictor import Predictor
 from core.studies.perturbation.result import PerturbationResult
 
@@ -320,6 +327,38 @@ def test_one_model_without_test_rows_and_without_final_fit(workspace: Settings, 
 def test_two_models_of_one_name_have_keys_of_their_own():
     config = make_config(models=[{"name": "knn"}, {"name": "knn", "params": {"n_neighbors": 3}}])
     assert [spec.key for spec in specs(config) if spec.chosen] == ["knn", "knn-2"]
+
+
+def test_a_second_clip_fits_each_chosen_model_to_other_responses():
+    config = make_config(
+        models=[{"name": "knn"}, {"name": "cell_type_mean"}],
+        target={"clip": 1.0, "second_clip": 3.0},
+    )
+    chosen = [spec for spec in specs(config) if spec.chosen]
+    assert [(spec.key, spec.second_clip) for spec in chosen] == [
+        ("knn", None),
+        ("cell_type_mean", None),  # a baseline is there to compare with: once is enough
+        ("knn-2", 3.0),
+    ]
+    assert chosen[2].label == "Nearest neighbours 2, clip ±3"
+    values = np.array([[-5.0, 0.5], [2.0, 4.0]], dtype=np.float32)
+    assert targets_of(config, values)[0].tolist() == [[-1.0, 0.5], [1.0, 1.0]]
+    assert targets_of(config, values, 3.0)[0].tolist() == [[-3.0, 0.5], [2.0, 3.0]]
+    with pytest.raises(ValidationError, match="second clip must differ"):
+        make_config(target={"clip": 2.0, "second_clip": 2.0})
+
+
+def test_a_run_with_a_second_clip_joins_both_fits(workspace: Settings, tmp_path: Path):
+    """Its two members are those of two runs with the one and the other clip."""
+    models = [{"name": "knn"}]
+    both = make_config(models=models, target={"clip": 0.5, "second_clip": 2.0})
+    joined = run(tmp_path / "both", workspace, both)
+    assert joined.scores()["ensemble"]["members"] == ["knn", "knn-2", "geometric_median"]
+    for key, clip in (("knn", 0.5), ("knn-2", 2.0)):
+        alone = run(tmp_path / key, workspace, make_config(models=models, target={"clip": clip}))
+        assert np.array_equal(joined.predictions(key), alone.predictions("knn"), equal_nan=True)
+    predictor = Predictor.load(joined.folder, workspace)
+    assert set(predictor.members) == {"knn", "knn-2", "geometric_median"}
 
 
 def test_held_out_responses_reach_no_fit():

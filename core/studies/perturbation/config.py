@@ -122,6 +122,13 @@ class TargetConfig(StudyConfig):
         title="Clip",
         description="Clip training responses to ± this value; scores always use raw responses.",
     )
+    second_clip: float | None = Field(
+        None,
+        gt=0,
+        title="Second clip",
+        description="Fit every chosen model once more, to responses clipped to ± this value; the "
+        "ensemble's weights, fitted on out-of-fold predictions, say how much each clip counts.",
+    )
     robust_weights: bool = Field(
         False,
         title="Robust row weights",
@@ -136,6 +143,12 @@ class TargetConfig(StudyConfig):
         description="Predict so many components of a truncated SVD (fitted on the training fold) "
         "instead of every gene; empty: all genes.",
     )
+
+    @model_validator(mode="after")
+    def _clips_differ(self) -> TargetConfig:
+        if self.clip is not None and self.clip == self.second_clip:
+            raise ValueError("the second clip must differ from the first")
+        return self
 
 
 class ModelConfig(StudyConfig):

@@ -82,7 +82,8 @@ def outlook(config: PerturbationConfig, obs: pd.DataFrame, n_genes: int) -> Outl
     fold_of = make_folds(train, str(scheme.scheme), scheme.n_folds, seed=scheme.seed)
     held = np.bincount(fold_of[fold_of >= 0], minlength=scheme.n_folds)
     folds = tuple((len(train) - int(n), int(n)) for n in held)
-    kinds = [MODELS.get(model.name).tags.get("kind") for model in config.models]
+    planned = specs(config)
+    kinds = [spec.kind for spec in planned if spec.chosen]
     n_networks = sum(kind == "network" for kind in kinds)
     shape = Outlook(
         folds=folds,
@@ -90,7 +91,7 @@ def outlook(config: PerturbationConfig, obs: pd.DataFrame, n_genes: int) -> Outl
         n_test=len(obs) - len(train),
         n_networks=n_networks,
         n_others=len(kinds) - n_networks,
-        n_baselines=sum(not spec.chosen for spec in specs(config)),
+        n_baselines=sum(not spec.chosen for spec in planned),
         final_fit=config.final_fit,
         cautions=(),
     )

@@ -43,12 +43,15 @@ class Spec:
         Its name in results: the model's name, with ``-2`` … for a second one of that name.
     chosen
         True for the user's models, false for a baseline that runs for comparison.
+    second_clip
+        Clip of the responses it is fitted to; ``None``: the run's first clip.
     """
 
     key: str
     name: str
     params: dict[str, Any]
     chosen: bool
+    second_clip: float | None = None
 
     @property
     def kind(self) -> str:
@@ -60,7 +63,8 @@ class Spec:
         """Name for people."""
         label = MODELS.get(self.name).label
         suffix = self.key.removeprefix(self.name).removeprefix("-")
-        return f"{label} {suffix}" if suffix else label
+        label = f"{label} {suffix}" if suffix else label
+        return label if self.second_clip is None else f"{label}, clip ±{self.second_clip:g}"
 
     def build(self, config: PerturbationConfig, device: str, seed: int) -> ResponseModel:
         """The unfitted model; ``device`` is what the config's "auto" means."""
@@ -83,12 +87,19 @@ class Spec:
 
 
 def specs(config: PerturbationConfig) -> list[Spec]:
-    """Baselines first (they are quick), then the chosen models."""
+    """Baselines first (they are quick), then the chosen models, then those at the second clip."""
     chosen: list[Spec] = []
+
+    def choose(name: str, params: dict[str, Any], second_clip: float | None) -> None:
+        count = sum(spec.name == name for spec in chosen)
+        key = name if count == 0 else f"{name}-{count + 1}"
+        chosen.append(Spec(key, name, dict(params), True, second_clip))
+
     for model in config.models:
-        count = sum(spec.name == model.name for spec in chosen)
-        key = model.name if count == 0 else f"{model.name}-{count + 1}"
-        chosen.append(Spec(key, model.name, dict(model.params), True))
+        choose(model.name, model.params, None)
+    if config.target.second_clip is not None:
+        for spec in [spec for spec in chosen if spec.kind != "baseline"]:
+            choose(spec.name, spec.params, config.target.second_clip)
     taken = {spec.key for spec in chosen}
     return [Spec(name, name, {}, False) for name in BASELINES if name not in taken] + chosen
 
@@ -106,10 +117,14 @@ def members(specs: list[Spec]) -> list[str]:
 
 
 def targets_of(
-    config: PerturbationConfig, values: np.ndarray
+    config: PerturbationConfig, values: np.ndarray, second_clip: float | None = None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """What models are fitted to: responses (clipped), and row weights, from these rows alone."""
-    clipped = clip_responses(values, config.target.clip)
+    """What a model is fitted to: responses, clipped, and row weights, from these rows alone.
+
+    ``second_clip`` is that of the model's :class:`Spec`.
+    """
+    clip = config.target.clip if second_clip is None else second_clip
+    clipped = clip_responses(values, clip)
     return clipped, robust_row_weights(clipped) if config.target.robust_weights else None
 
 
@@ -171,20 +186,20 @@ class FoldFeatures:
         stopping = pipeline.transform(self._rows(self._stopping))
         return inputs, stopping, pipeline.transform(self._rows(self.held))
 
-    def whole(self) -> FitRows:
+    def whole(self, second_clip: float | None = None) -> FitRows:
         """For models fitted in one step: all training rows."""
         inputs, held = self._whole_inputs
-        targets, weights = targets_of(self.config, self.values[self.train])
+        targets, weights = targets_of(self.config, self.values[self.train], second_clip)
         return FitRows(inputs, targets, weights, held, None, False)
 
-    def for_network(self) -> FitRows:
+    def for_network(self, second_clip: float | None = None) -> FitRows:
         """For networks: training rows without the stopping rows, if there are any."""
         if len(self._stopping) == 0:
-            rows = self.whole()
+            rows = self.whole(second_clip)
             watched = (rows.held, self.values[self.held])
             return FitRows(rows.inputs, rows.targets, rows.weights, rows.held, watched, False)
         inputs, stopping, held = self._core_inputs
-        targets, weights = targets_of(self.config, self.values[self._core])
+        targets, weights = targets_of(self.config, self.values[self._core], second_clip)
         judged = (stopping, self.values[self._stopping])
         return FitRows(inputs, targets, weights, held, judged, True)
 
@@ -219,7 +234,7 @@ class FitRows:
 def fit_pipeline(
     config: PerturbationConfig, obs: pd.DataFrame, values: np.ndarray
 ) -> tuple[FeaturePipeline, Inputs]:
-    """The config's features, fitted on rows whose responses are clipped as the models see them."""
+    """The config's features, fitted on rows whose responses are clipped to the first clip."""
     chosen = [(feature.name, dict(feature.params)) for feature in config.features]
     pipeline = FeaturePipeline(chosen, seed=config.training.seed)
     return pipeline, pipeline.fit_transform(obs, clip_responses(values, config.target.clip))

@@ -166,7 +166,8 @@ class _Run:
     def _fit_fold(self, spec: Spec, fold: int, features: FoldFeatures) -> None:
         started = time.perf_counter()
         model = self._build(spec, fold)
-        rows = features.for_network() if spec.kind == "network" else features.whole()
+        made = features.for_network if spec.kind == "network" else features.whole
+        rows = made(spec.second_clip)
         self._fit(spec, model, rows, fold)
         self._write(spec, fold, model, model.predict(rows.held), started)
 
@@ -178,13 +179,13 @@ class _Run:
             pipeline.save(folder / files.PIPELINE)
             asked = self.asked()
             held = pipeline.transform(asked) if len(asked) else inputs.take(np.arange(0))
-            targets, weights = targets_of(self.config, self.values)
-            rows = FitRows(inputs, targets, weights, held, None, False)
         for spec in self.specs:
             self._step(spec, "final fit")
             if spec in todo:
                 started = time.perf_counter()
                 model = self._build(spec, self.n_folds)
+                targets, weights = targets_of(self.config, self.values, spec.second_clip)
+                rows = FitRows(inputs, targets, weights, held, None, False)
                 self._fit(spec, model, rows, FINAL_FIT, self._median_best_epoch(spec))
                 if spec.chosen or spec.key in members(self.specs):
                     about = {"name": spec.name, "params": spec.params, "label": spec.label}
