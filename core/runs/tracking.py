@@ -236,8 +236,10 @@ def experiment_id(client: MlflowClient, study: str, settings: Settings) -> str:
 
     found = client.get_experiment_by_name(study)
     if found is None:
-        own = settings.tracking_uri is None
-        place = (settings.workspace / "mlartifacts" / study).as_uri() if own else None
+        # A server knows where artefacts go; a bare database would leave them in the folder that
+        # the process happened to start in.
+        served = settings.mlflow_uri.startswith(("http:", "https:", "file:"))
+        place = None if served else (settings.workspace / "mlartifacts" / study).as_uri()
         try:
             return str(client.create_experiment(study, artifact_location=place))
         except MlflowException:  # another run made it a moment ago

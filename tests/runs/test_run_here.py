@@ -73,12 +73,17 @@ def test_finished_run_is_whole_in_its_folder_and_in_mlflow(tracked: Settings) ->
     assert tracked_run.data.metrics["mrrmse.B cells"] == pytest.approx(2 / 3)
 
 
-def test_own_mlflow_store_keeps_its_artefacts_in_the_workspace(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("named", [False, True])
+def test_an_mlflow_database_keeps_its_artefacts_in_the_workspace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
 ) -> None:
+    """The default store, and a database that MLFLOW_TRACKING_URI names."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
-    settings = load_settings(workspace=tmp_path / "work space", device="cpu")
+    place = tmp_path / "work space"
+    place.mkdir()
+    uri = f"sqlite:///{place / 'team.db'}" if named else None
+    settings = load_settings(workspace=place, device="cpu", tracking_uri=uri)
     run_id = runs.run_here("toy", toy(1), settings=settings)
     assert runs.get_run(run_id, settings=settings).warnings == ()
     client, mlflow_id = mlflow_run(settings, run_id)
