@@ -18,6 +18,7 @@ from core.studies.screening.library import save_upload
 from core.studies.screening.objectives import signature_of
 from pages.components.screening import downloads, job, launch
 from pages.components.screening.library import EXAMPLE, first_rows
+from pages.components.screening.objective import thin
 from pages.components.screening.opened import Filters, filtered
 from tests.pages.small import TABLE, open_page, small_table, words, workplace
 
@@ -280,3 +281,25 @@ def test_the_leukaemia_signature_is_what_the_page_shows(settings: Settings) -> N
     )
     signature = signature_of(config.objective, settings)
     assert len(signature.up) == len(signature.down) == 20
+
+
+def test_slow_scores_are_done_in_small_chunks(
+    settings: Settings, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[ScreeningConfig] = []
+    monkeypatch.setattr(launch, "submit", lambda _, config, **__: sent.append(config) or "none")
+    genes = " ".join(genes_of(settings, model)[:3])
+    app = open_page("screen")
+    app.text_area(key="screen-text").set_value(EXAMPLE).run()
+    choose(app, "screen-kind", "signature")
+    choose(app, "screen-signature", "Two lists")
+    app.text_area(key="screen-up").set_value(genes).run()
+    start_button(app).click().run()
+    assert sent[-1].chunk_size == launch.SLOW_CHUNK
+    assert sent[-1].objective.up == tuple(genes.split())
+    assert sent[-1].input == f"{sent[-1].input[:12]}-pasted.txt"  # a name, not a path
+
+
+def test_a_thin_overlap_of_genes_is_said() -> None:
+    assert "Only 7 of 133" in thin(7, 133)
+    assert thin(100, 133) == "" and thin(0, 1) == ""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from core.runs import submit
 from core.settings import get_settings
-from core.studies.screening.config import Kind, ScreeningConfig
+from core.studies.screening.config import Kind, ObjectiveConfig, Score, ScreeningConfig
 from pages.components.command import command_line
 from pages.components.config_form import check, study_form
 from pages.components.guard import guard
@@ -22,6 +20,15 @@ STUDY = "screening"
 SCREEN = "screen"
 #: Fields that the steps before ask for.
 _ASKED = ("name", "input", "smiles_column", "id_column", "run_id", "cell_types", "objective")
+#: Rows a chunk where every response is ranked: a screen can only be cancelled between chunks.
+SLOW_CHUNK = 250
+#: Rows from which such a score is said to be slow.
+MANY = 5000
+
+
+def ranks_genes(config: ObjectiveConfig) -> bool:
+    """Whether the score needs the rank of genes, which costs far more than a sum."""
+    return config.kind is Kind.SIGNATURE and config.score is not Score.COSINE
 
 
 def launch(
@@ -33,7 +40,10 @@ def launch(
         st.error(plain(fault), icon=":material/error:")
     name = st.text_input("Name", key="screen-name", max_chars=80, placeholder="optional")
     with st.expander("Score and chemistry in detail", icon=":material/tune:"):
-        finer = study_form(ScreeningConfig, ScreeningConfig(), "screen-finer", {}, skip=_ASKED)
+        slow = objective.config is not None and ranks_genes(objective.config)
+        start = ScreeningConfig(chunk_size=SLOW_CHUNK) if slow else ScreeningConfig()
+        key = "screen-finer-slow" if slow else "screen-finer"
+        finer = study_form(ScreeningConfig, start, key, {}, skip=_ASKED)
     if library is None:
         st.info("Give molecules to screen.", icon=":material/hexagon:")
     ready = library is not None and objective.config is not None
@@ -78,6 +88,10 @@ def launch(
             st.code(command_line(STUDY, config), language="bash", wrap_lines=True)
 
 
+def _about(library: Library) -> str:
+    return "" if library.exact else "about "
+
+
 def _words(config: ScreeningConfig, library: Library, model: Model) -> str:
     where = "all cell types" if not config.cell_types else ", ".join(config.cell_types)
     score = (
@@ -85,11 +99,17 @@ def _words(config: ScreeningConfig, library: Library, model: Model) -> str:
         if config.objective.kind is Kind.GENES
         else f"{config.objective.score} connectivity"
     )
-    lines: list[Any] = [
-        f"- {library.n_rows:,} rows to **{plain(direction_words(config.objective))}**",
+    lines = [
+        f"- {_about(library)}{library.n_rows:,} rows to **{plain(direction_words(config.objective))}**",
         f"- judged in {plain(where)} by the {score}",
         f"- {config.n_permutations:,} random signatures for the p-values"
         if config.n_permutations
         else "- no p-values",
     ]
+    if library.n_rows > MANY and ranks_genes(config.objective):
+        lines.append(
+            "- this score ranks the genes of every response with every random signature: for a "
+            "library of this size the cosine score, or fewer permutations, take a fraction of the "
+            "time"
+        )
     return "\n".join(lines)

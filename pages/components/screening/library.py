@@ -40,6 +40,7 @@ class Library:
     smiles_column: str | None = None
     id_column: str | None = None
     n_rows: int = 0
+    exact: bool = True
 
 
 def choose() -> Library | None:
@@ -137,7 +138,7 @@ def _file(path: Path) -> Library:
     if smiles is None and about.kind != SDF:
         st.warning("Choose the column that holds the structures.", icon=":material/table:")
     _first_rows(path, smiles, name)
-    return Library(str(path), smiles, name, about.n_rows)
+    return Library(path.name, smiles, name, about.n_rows, about.exact)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -163,7 +164,7 @@ def _first_rows(path: Path, smiles: str | None, name: str | None) -> None:
     )
     column = st.column_config
     st.dataframe(
-        pd.DataFrame({"structure": drawn, **{key: rows[key] for key in rows}}),
+        pd.DataFrame({"structure": drawn, **{key: rows[key] for key in ("id", "fault", "smiles")}}),
         hide_index=True,
         row_height=60,
         height=min(38 + 60 * len(rows), 260),
@@ -171,8 +172,8 @@ def _first_rows(path: Path, smiles: str | None, name: str | None) -> None:
         column_config={
             "structure": column.ImageColumn("Structure", width=110),
             "id": column.TextColumn("Identifier", width=130),
+            "fault": column.TextColumn("Will be rejected because", width=170),
             "smiles": column.TextColumn("As given", width=220),
-            "fault": column.TextColumn("Will be rejected because", width="large"),
         },
         alt="First rows as they will be read",
     )

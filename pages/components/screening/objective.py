@@ -39,8 +39,8 @@ MOST_FIRST = 5
 ABOUT_CELLS = (
     "Acute myeloid leukaemia against healthy bone marrow, computed here: 473 and 527 single cells, "
     "1,000 genes, a Wilcoxon rank-sum test of each gene ([Zheng et al. "
-    "2017](https://doi.org/10.1038/ncomms14049), 10x Genomics, CC BY 4.0; a subsample, one sample "
-    "of few donors, so differences between donors are part of the signature)."
+    "2017](https://doi.org/10.1038/ncomms14049), 10x Genomics, CC BY 4.0; a subsample of few "
+    "donors, so differences between donors are part of the signature)."
 )
 
 
@@ -153,7 +153,7 @@ def _signature() -> tuple[dict[str, Any], Sequence[str]]:
         path = uploads.keep(upload)
         signature = _from_table(str(path), int(n_top))
         _show(signature)
-        return {"table": str(path), "n_top": int(n_top)}, [*signature.up, *signature.down]
+        return {"table": path.name, "n_top": int(n_top)}, [*signature.up, *signature.down]
     st.caption(ABOUT_CELLS)
     signature = _from_cells(int(n_top))
     _show(signature)
