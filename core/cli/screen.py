@@ -130,7 +130,7 @@ def explain(
         return
     print(f"score {found.score:.4f}")
     for record in found.fragments.itertuples():
-        print(f"{record.change:+.4f}  {record.smiles}  {list(record.atoms)}")
+        print(f"{record.change:+.4f}  {record.smiles}  {record.atoms}")
     for gene, value in strongest.items():
         print(f"{value:+.3f}  {gene}")
 
