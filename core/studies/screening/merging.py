@@ -19,7 +19,7 @@ from core.studies.screening import files
 
 #: Molecules whose SMILES is made canonical in the ranked table; the rest keep the text they came
 #: with where standardising changed nothing.
-CANONICAL_HITS = 1000
+CANONICAL_HITS = 200
 BATCH = 5000
 MapTasks = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
