@@ -41,6 +41,19 @@ _VIEW = """
   return JSON.stringify(window[name].getView());
 }
 """
+#: Where the last point of the scatter's first trace lies on the screen, and its rank.
+_POINT = """
+(plot) => {
+  const layout = plot._fullLayout, trace = plot._fullData[0], i = trace._length - 1;
+  const box = plot.getBoundingClientRect();
+  return {
+    x: box.x + layout.xaxis._offset + layout.xaxis.d2p(trace.x[i]),
+    y: box.y + layout.yaxis._offset + layout.yaxis.d2p(trace.y[i]),
+    rank: trace.customdata[i],
+  };
+}
+"""
+ROW, HEADER = 96, 36
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +79,18 @@ def press(page: Page, name: str) -> None:
 def choose(page: Page, key: str, name: str) -> None:
     """Press a segment of a segmented control."""
     page.locator(f".st-key-{key}").get_by_text(name, exact=True).click()
+
+
+def click_a_point(visit: Visit) -> int:
+    """Click the last point of the first trace of the scatter; returns its rank."""
+    [plot] = visit.plots()
+    plot.scroll_into_view_if_needed()
+    visit.page.wait_for_timeout(500)
+    at = plot.evaluate(_POINT)
+    visit.page.mouse.move(at["x"], at["y"])
+    visit.page.wait_for_timeout(300)
+    visit.page.mouse.click(at["x"], at["y"])
+    return int(at["rank"])
 
 
 def turn_in_3d(visit: Visit) -> None:
@@ -143,6 +168,20 @@ def test_upload_screen_open_the_best_hit_and_download(
     page.reload()
     visit.settle()
     page.get_by_role("button", name="Back to the ranking", exact=True).wait_for(timeout=60_000)
+    press(page, "Back to the ranking")
+    page.get_by_text("3 of 3 molecules").wait_for(timeout=30_000)
+    visit.settle()
+    # a row and a point of the figure open their hits, too
+    grid = page.locator('.st-key-screen-hits [data-testid="stDataFrame"]')
+    grid.click(position={"x": 16, "y": HEADER + ROW + ROW // 2})
+    page.wait_for_url(re.compile(r"hit=2"), timeout=30_000)
+    visit.settle()
+    press(page, "Back to the ranking")
+    page.get_by_text("3 of 3 molecules").wait_for(timeout=30_000)
+    visit.settle()
+    rank = click_a_point(visit)
+    page.wait_for_url(re.compile(rf"hit={rank}"), timeout=30_000)
+    visit.settle()
     press(page, "Back to the ranking")
     page.get_by_text("3 of 3 molecules").wait_for(timeout=30_000)
     visit.settle()
