@@ -263,9 +263,17 @@ def _count(path: Path, lines: list[str], limit: int, header: bool) -> tuple[int,
     filled = sum(bool(line.strip()) for line in lines) - header
     if len(lines) < limit:
         return max(filled, 0), True
+    if not is_gzipped(path):
+        return max(filled, _line_ends(path) - header), False  # some of the lines may be blank
     read = sum(len(line.encode("utf-8", errors="replace")) + 1 for line in lines)
-    size = path.stat().st_size * (3 if is_gzipped(path) else 1)  # SMILES tables pack about 3 : 1
+    size = path.stat().st_size * 3  # SMILES tables pack about 3 : 1
     return max(filled, int(size * len(lines) / max(read, 1))), False
+
+
+def _line_ends(path: Path) -> int:
+    """Lines of a file, counted without decoding: a tenth of a second a hundred megabytes."""
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
 
 
 def _preview_sdf(path: Path) -> FilePreview:

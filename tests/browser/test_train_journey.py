@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,6 +14,7 @@ from core.runs import RunState, get_run, stop_cluster
 if TYPE_CHECKING:
     from tests.browser.conftest import Server, Visit
 
+PlaywrightTimeout = pytest.importorskip("playwright.sync_api").TimeoutError
 pytestmark = pytest.mark.browser
 TABLE = "small"
 #: A worker imports torch first; on a busy machine that alone takes half a minute.
@@ -48,9 +49,20 @@ def begin(visit: Visit, name: str, epochs: int) -> str:
     fill(visit, "Run name", name)
     visit.page.locator("summary", has_text="Training").click()
     fill(visit, "Epochs", str(epochs))
-    press(visit, "Start training")
-    visit.page.wait_for_url(re.compile(r"run=\d{8}-"), timeout=30_000)
+    until(visit, r"run=\d{8}-", lambda: press(visit, "Start training"))
     return parameter(visit, "run")
+
+
+def until(visit: Visit, address: str, act: Callable[[], None]) -> None:
+    """Act, and once more if the address has not changed: a busy machine may miss a click."""
+    act()
+    try:
+        visit.page.wait_for_url(re.compile(address), timeout=30_000)
+    except PlaywrightTimeout:
+        visit.settle()
+        if not re.search(address, visit.page.url):
+            act()
+        visit.page.wait_for_url(re.compile(address), timeout=60_000)
 
 
 def state(visit: Visit, run: str) -> RunState:
@@ -98,8 +110,8 @@ def test_train_watch_cancel_resume_compare(visit: Visit) -> None:
     visit.settle()
     assert parameter(visit, "runs") == second
     grid = page.locator('[data-testid="stDataFrame"]').first
-    grid.click(position={"x": 16, "y": HEADER + ROW + ROW // 2})
-    page.wait_for_url(re.compile(first), timeout=30_000)
+    grid.locator("canvas").first.wait_for()
+    until(visit, first, lambda: grid.click(position={"x": 16, "y": HEADER + ROW + ROW // 2}))
     visit.settle()
     assert set(parameter(visit, "runs").split(",")) == {first, second}
     visit.plots()
@@ -121,9 +133,10 @@ def test_train_watch_cancel_resume_compare(visit: Visit) -> None:
         assert parameter(visit, "panel") == panel
 
     # deleting asks first
-    page.get_by_role("tab", name="Curves", exact=True).click()
+    visit.tab("Curves")
     press(visit, "Delete 2 runs")
     page.get_by_text("Delete for good?").wait_for()
+    visit.settle()
     press(visit, "Delete")
-    page.get_by_text("There are no runs yet").wait_for(timeout=30_000)
+    page.get_by_text("There are no runs yet").wait_for(timeout=60_000)
     assert not (visit.server.settings.runs_folder / first).exists()

@@ -132,4 +132,4 @@ def test_cancel_on_the_cluster_keeps_chunks(workspace: Settings, tmp_path: Path)
     assert 0 < len(chunks(workspace, run_id)) < N_ROWS / CHUNK
     progress = runs.progress(run_id, settings=workspace)
     assert 0 < progress.done < progress.total
-    assert progress.total == pytest.approx(N_ROWS, rel=0.2)
+    assert progress.total == pytest.approx(N_ROWS, rel=0.01)
