@@ -18,9 +18,11 @@ $(SETUP)/venv:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(SETUP)/app: requirements.txt constraints.txt | $(SETUP)/venv
+$(SETUP)/app: requirements.txt requirements-peers.txt constraints.txt | $(SETUP)/venv
 	@echo "Installing the app (about two minutes the first time) …"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-peers.txt -c constraints.txt \
+	  || echo "Scanorama and BBKNN need a C compiler to install: the integration panel goes on without them."
 	@touch $@
 
 $(SETUP)/dev: requirements-dev.txt $(SETUP)/app

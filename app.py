@@ -28,6 +28,12 @@ PAGES = {
     "Molecules": [
         ("molecules", "Molecules", ":material/hexagon:"),
     ],
+    "Cells": [
+        ("cells", "Cell explorer", ":material/bubble_chart:"),
+        ("landmarks", "Landmark genes", ":material/flag:"),
+        ("integration", "Batch integration", ":material/join:"),
+        ("knockouts", "Knock-outs", ":material/content_cut:"),
+    ],
 }
 
 

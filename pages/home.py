@@ -52,6 +52,34 @@ PANELS = (
         "Draw or paste a molecule; see it in 3D, its properties, and its neighbours among the "
         "compounds of a data set.",
     ),
+    (
+        "pages/cells.py",
+        "Cell explorer",
+        ":material/bubble_chart:",
+        "Quality control, embeddings, two conditions side by side (CD69 in healthy and leukaemic "
+        "marrow), lasso, differential expression, up to a million cells.",
+    ),
+    (
+        "pages/landmarks.py",
+        "Landmark genes",
+        ":material/flag:",
+        "Predict a transcriptome from a few genes, find a better set than L1000 with a group "
+        "lasso, and compare the sets.",
+    ),
+    (
+        "pages/integration.py",
+        "Batch integration",
+        ":material/join:",
+        "Correct batches, embed cells as topics, and see before and after beside Harmony, "
+        "Scanorama and others.",
+    ),
+    (
+        "pages/knockouts.py",
+        "Knock-outs",
+        ":material/content_cut:",
+        "Remove genes in silico, see how much of the answer is the rank's, and knock out without "
+        "that artefact.",
+    ),
 )
 #: Cards side by side.
 ACROSS = 3

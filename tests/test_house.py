@@ -65,7 +65,12 @@ def test_every_room_is_in_the_architecture_page() -> None:
 
 
 def test_requirements_are_pinned_exactly() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt", "constraints.txt"):
+    for name in (
+        "requirements.txt",
+        "requirements-peers.txt",
+        "requirements-dev.txt",
+        "constraints.txt",
+    ):
         for line in (PROJECT_ROOT / name).read_text().splitlines():
             if line and not line.startswith(("#", "-r")):
                 assert "==" in line, f"{name}: {line} is not pinned"
@@ -78,6 +83,9 @@ def test_constraints_agree_with_requirements() -> None:
         return {key.strip().lower().replace("_", "-"): value.strip() for key, value in pairs}
 
     constraints = pins("constraints.txt")
-    for name, version in (pins("requirements.txt") | pins("requirements-dev.txt")).items():
+    required = (
+        pins("requirements.txt") | pins("requirements-peers.txt") | pins("requirements-dev.txt")
+    )
+    for name, version in required.items():
         if name != "torch":  # its build carries the machine's own suffix
             assert constraints.get(name) == version, name
