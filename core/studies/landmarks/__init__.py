@@ -1,0 +1,1 @@
+"""The landmark study: a few genes that predict all the others."""
