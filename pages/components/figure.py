@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -70,12 +71,13 @@ def show(
     fig: go.Figure,
     *,
     key: str,
-    data: pd.DataFrame | None,
+    data: pd.DataFrame | Callable[[], pd.DataFrame] | None,
     height: int | None = None,
     on_select: Any = "ignore",
     selection_mode: Any = ("points", "box", "lasso"),
     name: str | None = None,
     alt: str | None = None,
+    config: dict[str, Any] | None = None,
 ) -> Any:
     """Draw a figure with an export menu under it.
 
@@ -86,7 +88,8 @@ def show(
     key
         Unique on the page: lower-case letters, digits, ``-`` and ``_``.
     data
-        The numbers that are drawn, for the CSV; None where there are none.
+        The numbers that are drawn, for the CSV, or what makes them when they are asked for; None
+        where there are none.
     height
         Pixels; default: the figure's own.
     on_select, selection_mode
@@ -95,6 +98,8 @@ def show(
         Stem of the exported files; default: ``key``.
     alt
         What the figure shows, for screen readers.
+    config
+        More of Plotly's own options.
 
     Returns
     -------
@@ -115,6 +120,7 @@ def show(
             "displaylogo": False,
             "toImageButtonOptions": {"filename": stem, "scale": 3},
             "plotlyServerURL": "",
+            **(config or {}),
         },
         alt=alt,
     )
@@ -124,7 +130,7 @@ def show(
         if data is not None:
             st.download_button(
                 "CSV",
-                data=lambda: csv_bytes(data),
+                data=lambda: csv_bytes(data() if callable(data) else data),
                 file_name=f"{stem}.csv",
                 mime="text/csv",
                 on_click="ignore",
