@@ -52,7 +52,7 @@ def counts_of(cells: AnnData) -> sparse.csr_matrix:
     DataError
         Where neither holds counts: what is there instead.
     """
-    matrix: Any = cells.layers[LAYER] if LAYER in cells.layers else cells.X
+    matrix: Any = cells.layers.get(LAYER, cells.X)
     where = "The layer 'counts'" if LAYER in cells.layers else "X"
     if matrix is None:
         raise DataError("The cells have neither X nor a layer 'counts'.")
