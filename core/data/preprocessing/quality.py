@@ -20,7 +20,18 @@ COUNTS, GENES, MITO = "counts", "genes", "mito_percent"
 #: ``MT-ND1`` in human, ``mt-Nd1`` in mouse; R writes the hyphen as a dot.
 MITO_SYMBOL = re.compile(r"mt[-.]", re.IGNORECASE)
 #: Ensembl numbers of the 13 protein-coding genes of the human and the mouse mitochondrion.
-_HUMAN = (198888, 198763, 198804, 198712, 228253, 198899, 198938, 198840, 212907, 198886)
+_HUMAN: tuple[int, ...] = (
+    198888,
+    198763,
+    198804,
+    198712,
+    228253,
+    198899,
+    198938,
+    198840,
+    212907,
+    198886,
+)
 _HUMAN += (198786, 198695, 198727)
 _MOUSE = (64341, 64345, 64351, 64354, 64356, 64357, 64358, 64360, 65947, 64363, 64367, 64368, 64370)
 MITO_ENSEMBL = frozenset([f"ENSG{n:011d}" for n in _HUMAN] + [f"ENSMUSG{n:011d}" for n in _MOUSE])
