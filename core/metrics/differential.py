@@ -20,7 +20,7 @@ from scipy import stats
 
 from core.errors import DataError
 from core.metrics.enrichment import benjamini_hochberg
-from core.metrics.sparse_moments import GroupMoments, group_moments
+from core.metrics.sparse_moments import GroupMoments, group_moments, shape_of
 from core.progress import OnProgress, silent
 
 Test = Literal["wilcoxon", "t-test", "t-test_overestim_var"]
@@ -63,7 +63,8 @@ def compare_groups(
     Parameters
     ----------
     matrix
-        Log-normalised expression, CSR, CSC or dense ``(n_cells, n_genes)``.
+        Log-normalised expression, CSR, CSC or dense ``(n_cells, n_genes)``, or an
+        :class:`~core.data.expression.Expression`.
     group, reference
         Boolean masks ``(n_cells,)`` or positions of cells; a cell is in one of them at most.
     genes
@@ -101,7 +102,7 @@ def compare_groups(
         finite, an unknown test.
     """
     _known(test)
-    masks = [_mask(cells, matrix.shape[0]) for cells in (group, reference)]
+    masks = [_mask(cells, shape_of(matrix)[0]) for cells in (group, reference)]
     shared = int((masks[0] & masks[1]).sum())
     if shared:
         raise DataError(
@@ -117,7 +118,7 @@ def compare_groups(
         moments,
         0,
         [1],
-        _index(genes, matrix.shape[1]),
+        _index(genes, shape_of(matrix)[1]),
         names[0],
         test=test,
         tie_correct=tie_correct,
@@ -175,7 +176,7 @@ def rank_genes(
         _enough(int((codes >= 0).sum()) - size, f"rest of '{name}'")
     ranks = test == "wilcoxon" or effect_size
     moments = group_moments(matrix, codes, len(known), ranks=ranks, on_progress=on_progress)
-    index = _index(genes, matrix.shape[1])
+    index = _index(genes, shape_of(matrix)[1])
     tables = []
     for name in asked:
         own = known.index(name)

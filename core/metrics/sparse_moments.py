@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from core.data.expression import TARGET_SUM, Expression
 from core.errors import DataError
 from core.metrics import _moment_kernels as kernels
 from core.progress import OnProgress, silent
@@ -69,8 +70,9 @@ def group_moments(
     Parameters
     ----------
     matrix
-        Values, ``(n_cells, n_genes)``: CSR, CSC or dense. It is not copied, except where a
-        sparse matrix has unsorted or repeated entries.
+        Values, ``(n_cells, n_genes)``: CSR, CSC, dense, or an
+        :class:`~core.data.expression.Expression`, whose counts are normalised block by block. It
+        is not copied, except where a sparse matrix has unsorted or repeated entries.
     codes
         Group of each cell from 0, ``(n_cells,)``; -1 for cells that take no part.
     n_groups
@@ -87,13 +89,13 @@ def group_moments(
     DataError
         Where a value of these cells is missing or infinite.
     """
-    if getattr(matrix, "ndim", 2) != 2 or len(codes) != matrix.shape[0]:
+    n_cells, n_genes = shape_of(matrix)
+    if len(codes) != n_cells:
         raise DataError(
-            f"{len(codes):,} cells were put into groups, but the matrix has {matrix.shape[0]:,}."
+            f"{len(codes):,} cells were put into groups, but the matrix has {n_cells:,}."
         )
     codes = np.ascontiguousarray(codes, dtype=np.int32)
     sizes = np.bincount(codes[codes >= 0], minlength=n_groups).astype(np.int64)
-    n_genes = matrix.shape[1]
     shape = (n_groups, n_genes)
     mean, m2, low, high = (np.zeros(shape) for _ in range(4))
     n_nonzero = np.zeros(shape, dtype=np.int64)
@@ -127,6 +129,12 @@ def group_moments(
     return GroupMoments(sizes, mean, m2, low, high, n_nonzero, rank_sum, ties)
 
 
+def shape_of(matrix: Any) -> tuple[int, int]:
+    """Cells and genes of anything that :func:`group_moments` takes."""
+    rows, columns = (matrix.stored if isinstance(matrix, Expression) else matrix).shape
+    return int(rows), int(columns)
+
+
 class _Csr:
     """Columns of some rows of a CSR matrix."""
 
@@ -154,10 +162,16 @@ class _Csr:
 
 
 class _Csc:
-    """Some rows of the columns of a CSC matrix."""
+    """Some rows of the columns of a CSC matrix, or of an expression by gene."""
 
-    def __init__(self, matrix: sparse.csc_matrix, codes: np.ndarray) -> None:
-        if not matrix.has_canonical_format:
+    def __init__(self, matrix: sparse.csc_matrix | Expression, codes: np.ndarray) -> None:
+        self._factors: np.ndarray | None = None
+        if isinstance(matrix, Expression):
+            if matrix.counts:
+                totals = np.maximum(matrix.totals, np.finfo(np.float64).tiny)
+                self._factors = (TARGET_SUM / totals).astype(np.float32)
+            matrix = matrix.stored
+        elif not matrix.has_canonical_format:
             matrix = matrix.copy()
             matrix.sum_duplicates()
         self._matrix, self._codes = matrix, codes
@@ -168,14 +182,14 @@ class _Csc:
     def block(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         indptr = self._matrix.indptr[first : last + 1].astype(np.int64)
         here = slice(indptr[0], indptr[-1])
-        owners = self._codes[self._matrix.indices[here]]
+        rows = np.asarray(self._matrix.indices[here])
+        owners = self._codes[rows]
         kept = owners >= 0
         counts = np.concatenate([[0], np.cumsum(kept)])
-        return (
-            _floats(self._matrix.data[here])[kept],
-            owners[kept],
-            counts[indptr - indptr[0]].astype(np.int64),
-        )
+        values = _floats(np.asarray(self._matrix.data[here]))[kept]
+        if self._factors is not None:
+            values = np.log1p(values * self._factors[rows[kept]])
+        return values, owners[kept], counts[indptr - indptr[0]].astype(np.int64)
 
 
 class _Dense:
@@ -197,6 +211,8 @@ class _Dense:
 
 
 def _source(matrix: Any, codes: np.ndarray) -> _Csr | _Csc | _Dense:
+    if isinstance(matrix, Expression):
+        return _Csc(matrix, codes)
     if sparse.issparse(matrix):
         if matrix.format == "csc":
             return _Csc(matrix, codes)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import sparse, stats
 
+from core.data.expression import open_expression
 from core.errors import DataError
 from core.metrics import sparse_moments
 from core.metrics.differential import TESTS, compare_groups, rank_genes
@@ -156,6 +157,16 @@ def test_blocks_and_explicit_zeros_change_nothing(monkeypatch: pytest.MonkeyPatc
         (np.r_[coo.data, 0.0], (np.r_[coo.row, 5], np.r_[coo.col, 0])), shape=matrix.shape
     ).astype(np.float32)
     pd.testing.assert_frame_equal(rank_genes(padded, groups, genes=GENES), whole)
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_an_expression_by_gene_is_its_matrix(counts: bool) -> None:
+    matrix, groups = simulated(5), labels()
+    cells = ad.AnnData(matrix.expm1().rint() if counts else matrix)
+    expression = open_expression(cells, counts=counts)
+    ours = rank_genes(expression, groups, genes=GENES)
+    theirs = rank_genes(expression.by_gene(), groups, genes=GENES)
+    pd.testing.assert_frame_equal(ours, theirs)
 
 
 def test_hand_computed_rank_sum() -> None:
