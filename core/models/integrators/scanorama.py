@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import io
 import random
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,7 +75,7 @@ class Scanorama(Integrator):
         genes = [str(name) for name in cells.var_names]
         rows = [batches.rows(code) for code in range(len(batches))]
         on_progress(0, 1, "Scanorama")
-        with _seeded(seed), open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        with _seeded(seed), contextlib.redirect_stdout(io.StringIO()):
             dims, corrected, order = scanorama.correct(
                 [sparse.csr_matrix(values[own]) for own in rows],
                 [genes] * len(rows),
@@ -104,12 +105,12 @@ class Scanorama(Integrator):
 
 
 @contextlib.contextmanager
-def _seeded(seed: int):  # type: ignore[no-untyped-def]
-    """Scanorama seeds the global generators; they are put back afterwards."""
-    numpy_state, python_state = np.random.get_state(), random.getstate()
-    np.random.seed(seed)
+def _seeded(seed: int) -> Iterator[None]:
+    """Scanorama draws from the global generators, which are put back afterwards."""
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
+    np.random.seed(seed)  # noqa: NPY002
     try:
         yield
     finally:
-        np.random.set_state(numpy_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
         random.setstate(python_state)
