@@ -19,6 +19,19 @@ class LandmarkDataConfig(StudyConfig):
     gene_min_cells: int = Field(
         5, ge=1, title="Cells a gene", description="Cells that must express a gene for it to stay."
     )
+    genes_first: bool = Field(
+        False,
+        title="Genes before cells",
+        description="Filter genes first and judge cells by the genes that stay; else cells are "
+        "judged by all their reads.",
+    )
+    max_mito: float | None = Field(
+        None,
+        ge=0,
+        le=100,
+        title="Most mitochondrial reads (%)",
+        description="Cells with more are removed; empty: off.",
+    )
     target_sum: float | None = Field(
         1e4,
         gt=0,

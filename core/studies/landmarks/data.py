@@ -78,7 +78,7 @@ class LandmarkData:
     obs
         All columns that describe the cells, indexed by the cells' names.
     library_size
-        Counts of each cell over all genes of the file, before genes were filtered, ``(n_cells,)``.
+        Reads of each cell over the genes by which cells were judged, ``(n_cells,)``.
     label_key
         Column that the cell types are from, or None.
     steps
@@ -198,8 +198,10 @@ def landmark_data(
 ) -> LandmarkData:
     """Filter and normalise cells; ``cells`` is not modified.
 
-    Cells of too few counts go first, then genes with too few reads in the cells that are left;
-    a cell's counts are then scaled by its total over the kept genes.
+    Cells of too few reads go first, then genes with too few reads in the cells that are left
+    (the other way round with ``genes_first``); a cell is then scaled by its total over the kept
+    genes. The filters see all cells, for they say which genes are measured at all; whatever is
+    fitted or selected later sees training cells only.
 
     Raises
     ------
@@ -235,8 +237,8 @@ def landmark_data(
         genes=pd.Index(kept.var_names.astype(str), name=None),
         gene_ids=gene_ids.astype(str).to_numpy(),
         cell_types=types,
-        obs=kept.obs.drop(columns=["_library_size"]),
-        library_size=kept.obs["_library_size"].to_numpy(),
+        obs=kept.obs,
+        library_size=kept.obs["counts"].to_numpy(dtype=np.float64),
         label_key=label_key,
         steps=tuple(steps),
         content_hash=f"{content_hash or cells_hash(cells)}-{_config_key(config)}",
