@@ -1,0 +1,1 @@
+"""The integration study: which clusters are biology, and which are batch."""
