@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from core.data.preprocessing.quality import mitochondrial
 from core.errors import DataError
 from core.progress import OnProgress, silent
 
@@ -32,8 +33,6 @@ TARGET_SUM = 1e4
 CHUNK_CELLS = 20_000
 FORMAT = 1
 DONE = "meta.json"
-#: Mitochondrial genes, human and mouse.
-MITOCHONDRIAL = ("MT-", "mt-")
 
 
 @dataclass(frozen=True)
@@ -151,40 +150,34 @@ def open_expression(
         or where ``cells`` is backed; None keeps everything in memory.
     """
     matrix: Any = cells.X
-    genes = pd.Index(cells.var_names.astype(str))
+    genes, mito = pd.Index(cells.var_names.astype(str)), np.flatnonzero(mitochondrial(cells))
     if not cells.isbacked and (cache is None or _stored_values(matrix) <= IN_MEMORY):
         stored = sparse.csc_matrix(matrix, dtype=np.float32)
         stored.eliminate_zeros()
         stored.sort_indices()
-        return _with_totals(genes, stored, counts)
+        return _with_totals(genes, stored, counts, mito)
     if cache is None:
         raise DataError("A data set on disk needs a cache folder for its copy by gene.")
     if not (cache / DONE).exists():
         write_by_gene(cells, cache, on_progress=on_progress)
-    return _mapped(genes, cache, counts)
+    return _mapped(genes, cache, counts, len(mito) > 0)
 
 
 def _stored_values(matrix: Any) -> int:
     return int(matrix.nnz) if sparse.issparse(matrix) else int(np.prod(matrix.shape))
 
 
-def _with_totals(genes: pd.Index, stored: sparse.csc_matrix, counts: bool) -> Expression:
+def _with_totals(
+    genes: pd.Index, stored: sparse.csc_matrix, counts: bool, mito: np.ndarray
+) -> Expression:
     totals = np.asarray(stored.sum(axis=1), dtype=np.float64).ravel()
     detected = np.bincount(stored.indices, minlength=stored.shape[0])
-    mito = _mitochondrial_genes(genes)
     part = np.asarray(stored[:, mito].sum(axis=1), dtype=np.float64).ravel()
-    return Expression(genes, stored, counts, totals, detected, _percent(part, totals, mito, counts))
+    percent = _percent(part, totals) if counts and len(mito) else None
+    return Expression(genes, stored, counts, totals, detected, percent)
 
 
-def _mitochondrial_genes(genes: pd.Index) -> np.ndarray:
-    return np.flatnonzero([name.startswith(MITOCHONDRIAL) for name in genes])
-
-
-def _percent(
-    part: np.ndarray, totals: np.ndarray, mito: np.ndarray, counts: bool
-) -> np.ndarray | None:
-    if not counts or not len(mito):
-        return None
+def _percent(part: np.ndarray, totals: np.ndarray) -> np.ndarray:
     return np.divide(100 * part, totals, out=np.zeros_like(part), where=totals > 0)
 
 
@@ -195,8 +188,7 @@ def write_by_gene(cells: AnnData, folder: Path, *, on_progress: OnProgress = sil
     folder appears as one step.
     """
     n_cells, n_genes = cells.shape
-    genes = pd.Index(cells.var_names.astype(str))
-    mito = _mitochondrial_genes(genes)
+    mito = np.flatnonzero(mitochondrial(cells))
     lengths = np.zeros(n_genes, dtype=np.int64)
     totals, detected = np.zeros(n_cells), np.zeros(n_cells, dtype=np.int64)
     part = np.zeros(n_cells)
@@ -259,7 +251,7 @@ def _place(cells: AnnData, lengths: np.ndarray, folder: Path, on_progress: OnPro
     indices.flush()
 
 
-def _mapped(genes: pd.Index, folder: Path, counts: bool) -> Expression:
+def _mapped(genes: pd.Index, folder: Path, counts: bool, has_mito: bool) -> Expression:
     def array(name: str, mmap: bool = False) -> np.ndarray:
         return np.load(folder / f"{name}.npy", mmap_mode="r" if mmap else None, allow_pickle=False)
 
@@ -282,5 +274,5 @@ def _mapped(genes: pd.Index, folder: Path, counts: bool) -> Expression:
             f"The copy by gene in {folder} is damaged ({error}): remove that folder."
         ) from None
     stored.has_sorted_indices = True
-    mito = _mitochondrial_genes(genes)
-    return Expression(genes, stored, counts, totals, detected, _percent(part, totals, mito, counts))
+    percent = _percent(part, totals) if counts and has_mito else None
+    return Expression(genes, stored, counts, totals, detected, percent)
