@@ -77,8 +77,9 @@ def split_name(line: str) -> tuple[str, str]:
 
 def clean_name(name: str, limit: int = 200) -> str:
     """A name on one line, without control characters, at most ``limit`` characters."""
-    printable = "".join(c if c.isprintable() else " " for c in name)
-    return " ".join(printable.split())[:limit]
+    if not name.isprintable():
+        name = "".join(c if c.isprintable() else " " for c in name)
+    return " ".join(name.split())[:limit]
 
 
 def quote(text: str) -> str:

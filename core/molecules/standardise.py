@@ -16,7 +16,7 @@ from typing import Any
 from rdkit import Chem, rdBase
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
-from core.molecules.parse import MoleculeError
+from core.molecules.parse import MAX_ATOMS, MAX_DEPTH, MoleculeError
 
 _NITRO = re.compile(r"\[N\+\]\(=O\)\[O-\]|\[O-\]\[N\+\]\(=O\)|O=\[N\+\]\(\[O-\]\)")
 #: SMILES that the whole pipeline leaves as they are: organic-subset atoms, [nH] and
@@ -24,6 +24,21 @@ _NITRO = re.compile(r"\[N\+\]\(=O\)\[O-\]|\[O-\]\[N\+\]\(=O\)|O=\[N\+\]\(\[O-\]\
 _CLEAN = re.compile(r"(?:Br|Cl|[BCNOPSFIbcnops]|\[(?:nH|C@@?H?|[CNOS]H?)\]|[-=#:()/\\%0-9])+")
 #: ``s1=O`` and the like, which the parser turns into a sulfoxide.
 _AROMATIC_SULFUR_OXO = re.compile(r"s[0-9%()]*=|=s")
+#: Atoms and bonds only: sanitised by the caller, hydrogens and stereochemistry left alone.
+_UNPERCEIVED: Any = Chem.SmilesParserParams()
+_UNPERCEIVED.parseName = False
+_UNPERCEIVED.allowCXSMILES = False
+_UNPERCEIVED.sanitize = False
+_UNPERCEIVED.removeHs = False
+#: What a connectivity fingerprint depends on: valence, rings, aromaticity, hydrogens.
+_ENOUGH: Any = (
+    Chem.SanitizeFlags.SANITIZE_CLEANUP
+    | Chem.SanitizeFlags.SANITIZE_PROPERTIES
+    | Chem.SanitizeFlags.SANITIZE_SYMMRINGS
+    | Chem.SanitizeFlags.SANITIZE_KEKULIZE
+    | Chem.SanitizeFlags.SANITIZE_SETAROMATICITY
+    | Chem.SanitizeFlags.SANITIZE_ADJUSTHS
+)
 _SULFOXIDE = Chem.MolFromSmarts("[!O][S+0;D3](=O)[!O]")
 
 FRAGMENT, CHARGE, ISOTOPE, METAL, GROUPS, TAUTOMER = (
@@ -69,8 +84,27 @@ def is_clean(smiles: str, mol: Chem.Mol) -> bool:
     return not mol.HasSubstructMatch(_SULFOXIDE)
 
 
+def read_clean(text: str) -> Chem.Mol | None:
+    """Molecule of a SMILES that standardising leaves as it is, its stereochemistry not perceived.
+
+    For fingerprints that do not look at stereochemistry, whose perception is a quarter of a
+    parse. None wherever the text is not plainly clean: then the long way, :func:`parse_line` and
+    :func:`standardise`, decides and gives the reasons.
+    """
+    if len(text) > MAX_ATOMS or not _CLEAN.fullmatch(_NITRO.sub("", text)):
+        return None
+    if text.count("(") > MAX_DEPTH:
+        return None
+    mol = Chem.MolFromSmiles(text, _UNPERCEIVED)
+    if mol is None or Chem.SanitizeMol(mol, _ENOUGH, catchErrors=True):
+        return None
+    if ("S" in text or _AROMATIC_SULFUR_OXO.search(text)) and mol.HasSubstructMatch(_SULFOXIDE):
+        return None
+    return mol
+
+
 def standardise(
-    mol: Chem.Mol, smiles: str | None = None, *, tautomer: bool = False
+    mol: Chem.Mol, smiles: str | None = None, *, tautomer: bool = False, explain: bool = True
 ) -> Standardised:
     """Parent form of a molecule: largest fragment, no isotopes, neutral.
 
@@ -82,6 +116,8 @@ def standardise(
         The text it was read from, if known: lets clean molecules skip the pipeline.
     tautomer
         Also move to RDKit's canonical tautomer (slow: tens of milliseconds a molecule).
+    explain
+        Note what changed (half of the pipeline's time); without it ``changes`` stays empty.
 
     Raises
     ------
@@ -93,20 +129,23 @@ def standardise(
         return Standardised(mol)
     with rdBase.BlockLogs():
         try:
-            return _pipeline(mol, tautomer)
+            return _pipeline(mol, tautomer, explain)
         except (ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:120]
             raise MoleculeError(f"The molecule cannot be standardised: {reason}.") from None
 
 
-def _pipeline(mol: Chem.Mol, tautomer: bool) -> Standardised:
+def _pipeline(mol: Chem.Mol, tautomer: bool, explain: bool = True) -> Standardised:
     """All steps, whatever the molecule is; each that changed its SMILES is noted."""
     changes = []
-    current: Any = Chem.RemoveHs(mol)
-    before = Chem.MolToSmiles(current)
+    plain = mol.GetNumHeavyAtoms() == mol.GetNumAtoms()
+    current: Any = Chem.Mol(mol) if plain else Chem.RemoveHs(mol)
+    before = Chem.MolToSmiles(current) if explain else ""
 
     def note(what: str) -> None:
         nonlocal before
+        if not explain:
+            return
         after = Chem.MolToSmiles(current)
         if after != before:
             changes.append(what)
@@ -120,7 +159,7 @@ def _pipeline(mol: Chem.Mol, tautomer: bool) -> Standardised:
     _reioniser().reionizeInPlace(current)
     Chem.AssignStereochemistry(current, cleanIt=True, force=True)
     note(GROUPS)
-    if "." in before:
+    if len(Chem.GetMolFrags(current)) > 1:
         current = _largest().choose(current)
         note(FRAGMENT)
     if current.GetNumHeavyAtoms() == 0:

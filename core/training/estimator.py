@@ -69,7 +69,9 @@ class Standardizer:
                 f"The {what} features have {features.shape[1]} columns; the network was trained "
                 f"on {self.d_in}."
             )
-        z = (features[:, self.keep] - self.mean) / self.scale
+        z = np.take(features, self.keep, axis=1)
+        z -= self.mean
+        z /= self.scale
         return np.clip(z, -_LIMIT, _LIMIT, out=z).astype(np.float32, copy=False)
 
     def state(self, prefix: str) -> dict[str, np.ndarray]:

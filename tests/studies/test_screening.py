@@ -13,10 +13,11 @@ from core import runs
 from core.data import save_perturbation
 from core.errors import ConfigError, DataError, RunError
 from core.metrics.connectivity import false_discovery_rate
+from core.molecules.standardise import read_clean
 from core.settings import Settings, load_settings
 from core.studies.base import STUDIES, StudyContext
 from core.studies.screening.config import ScreeningConfig
-from core.studies.screening.features import FeatureMaker, Molecules
+from core.studies.screening.features import CountedMolecules, FeatureMaker, Molecules
 from core.studies.screening.folding import FoldedEnsemble
 from core.studies.screening.result import escaped_csv
 from core.studies.screening.stream import identity_keys, scorer_of
@@ -227,6 +228,22 @@ def test_identity_keys_do_not_depend_on_the_writing() -> None:
     keys = identity_keys(Molecules(other, [""] * 6))
     assert len(set(keys[:5])) == 1
     assert keys[5] != keys[0]
+
+
+def test_counted_molecules_are_the_molecules() -> None:
+    """What is kept of texts that pass by equals what is computed of molecules that are held."""
+    texts = ["C[C@H](N)C(=O)O", "c1ccccc1CO", "O=[N+]([O-])c1ccccc1"]
+    held = Molecules([Chem.MolFromSmiles(text) for text in texts], [""] * 3)
+    passed = CountedMolecules()
+    for text in texts:
+        mol = read_clean(text)
+        assert mol is not None
+        passed.add(mol, text)
+    np.testing.assert_array_equal(passed.counts, held.counts)
+    np.testing.assert_array_equal(passed.bits.toarray(), held.bits.toarray())
+    np.testing.assert_array_equal(identity_keys(passed), identity_keys(held))
+    assert [passed.canonical(i) for i in range(3)] == held.smiles
+    assert list(passed.named(["a", "b", "c"]).names) == ["a", "b", "c"]
 
 
 def test_stereoisomers_stay_apart(workspace: Settings, network: str, tmp_path: Path) -> None:

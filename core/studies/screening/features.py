@@ -7,6 +7,7 @@ one fingerprint only; the arrays are the same (a test holds the two together).
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,7 @@ from core.featurizers.inputs import CELL, Inputs
 from core.featurizers.kernel_views import KERNEL, VIEWS
 from core.featurizers.morgan import Morgan
 from core.featurizers.pipeline import FeaturePipeline
+from core.molecules.parse import parse
 
 RADIUS, LENGTH = 2, 2048
 
@@ -42,7 +44,7 @@ class Molecules:
     names: Sequence[str]
 
     def __len__(self) -> int:
-        return len(self.mols)
+        return len(self.names)
 
     @cached_property
     def smiles(self) -> list[str]:
@@ -55,20 +57,22 @@ class Molecules:
         return self.fingerprint("morgan", RADIUS, LENGTH)
 
     @cached_property
-    def set_bits(self) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and columns of ``counts`` that are not zero, by row."""
-        rows, columns = np.nonzero(self.counts)
-        return rows, columns
+    def sparse_counts(self) -> sparse.csr_matrix:
+        """:attr:`counts`, uint32 CSR ``(n, 2048)``."""
+        return sparse.csr_matrix(self.counts, dtype=np.uint32)
 
     @cached_property
     def bits(self) -> sparse.csr_matrix:
         """Set bits, float32 CSR ``(n, 2048)``."""
-        rows, columns = self.set_bits
-        ends = np.cumsum(np.bincount(rows, minlength=len(self)))
-        values = np.ones(len(rows), dtype=np.float32)
-        return sparse.csr_matrix(
-            (values, columns, np.concatenate([[0], ends])), shape=(len(self), LENGTH)
-        )
+        found = self.sparse_counts
+        ones = np.ones(found.nnz, dtype=np.float32)
+        return sparse.csr_matrix((ones, found.indices, found.indptr), shape=found.shape)
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """Atoms and bonds of each molecule, uint64 ``(n, 2)``."""
+        sizes = [(mol.GetNumAtoms(), mol.GetNumBonds()) for mol in self.mols]
+        return np.asarray(sizes, dtype=np.uint64).reshape(-1, 2)
 
     def fingerprint(self, family: str, radius: int, length: int) -> np.ndarray:
         """Count fingerprints, uint16 ``(n, length)``."""
@@ -77,6 +81,77 @@ class Molecules:
         for row, mol in enumerate(self.mols):
             counts[row] = make(mol)
         return counts
+
+    def canonical(self, row: int) -> str:
+        """Canonical SMILES of one molecule."""
+        return Chem.MolToSmiles(self.mols[row])
+
+    def named(self, names: Sequence[str]) -> Molecules:
+        """The same molecules under other names, with what was computed of them."""
+        other = copy.copy(self)
+        other.names = names
+        return other
+
+
+class CountedMolecules(Molecules):
+    """Molecules of which only Morgan counts and sizes were kept, as texts pass by.
+
+    A parsed molecule is quickest looked at at once and let go: two thousand of them held together
+    cost a quarter more time. Whatever else asks for the molecules reads them anew.
+    """
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self._positions: list[int] = []
+        self._values: list[int] = []
+        self._ends: list[int] = [0]
+        self._sizes: list[tuple[int, int]] = []
+        self._make = generator("morgan", RADIUS, LENGTH).GetCountFingerprint
+
+    def add(self, mol: Chem.Mol, text: str) -> None:
+        """Take in a standardised molecule, written ``text``; its stereochemistry is not used."""
+        found = self._make(mol).GetNonzeroElements()
+        self._positions.extend(found)
+        self._values.extend(found.values())
+        self._ends.append(len(self._positions))
+        self._sizes.append((mol.GetNumAtoms(), mol.GetNumBonds()))
+        self.texts.append(text)
+
+    @cached_property
+    def names(self) -> Sequence[str]:  # type: ignore[override]
+        """Empty: no name is known yet."""
+        return [""] * len(self.texts)
+
+    @cached_property
+    def mols(self) -> Sequence[Chem.Mol]:  # type: ignore[override]
+        """Molecules, read anew from their texts."""
+        return [parse(text) for text in self.texts]
+
+    def canonical(self, row: int) -> str:
+        """Canonical SMILES of one molecule, read anew."""
+        return Chem.MolToSmiles(parse(self.texts[row]))
+
+    @cached_property
+    def sparse_counts(self) -> sparse.csr_matrix:
+        """Morgan counts, uint32 CSR ``(n, 2048)``."""
+        return sparse.csr_matrix(
+            (
+                np.asarray(self._values, dtype=np.uint32),
+                np.asarray(self._positions, dtype=np.int32),
+                np.asarray(self._ends, dtype=np.int32),
+            ),
+            shape=(len(self.texts), LENGTH),
+        )
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """Morgan counts of radius 2, uint16 ``(n, 2048)``."""
+        return self.sparse_counts.astype(np.uint16).toarray()
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """Atoms and bonds of each molecule, uint64 ``(n, 2)``."""
+        return np.asarray(self._sizes, dtype=np.uint64).reshape(-1, 2)
 
 
 class FeatureMaker:
@@ -100,6 +175,12 @@ class FeatureMaker:
             kind = FEATURIZERS.get(name).value
             featurizer = kind(kind.Params(**params), seed=pipeline.seed)
             self._featurizers[name] = featurizer.restore(state["featurizers"][name])
+
+    @property
+    def counts_suffice(self) -> bool:
+        """Whether Morgan counts of radius 2 are all that is looked at of a molecule."""
+        molecular = [f for f in self._featurizers.values() if f.branch != CELL]
+        return not self.kernel and all(isinstance(f, Morgan) and _folds(f) for f in molecular)
 
     def molecule_views(self, molecules: Molecules) -> dict[str, np.ndarray]:
         """Views that do not depend on the cell type, float32 ``(n, d)`` each."""
@@ -149,13 +230,22 @@ class FeatureMaker:
         return [name if name in self.compounds else "" for name in names]
 
 
+def _folds(featurizer: Morgan) -> bool:
+    """Whether the view is a sum of blocks of the 2,048 Morgan counts."""
+    params = featurizer.params
+    return not params.pharmacophoric and params.radius == RADIUS and LENGTH % params.length == 0
+
+
 def _morgan(featurizer: Morgan, molecules: Molecules) -> np.ndarray:
     """The Morgan view; a shorter fingerprint is the sum of a longer one's blocks."""
     params = featurizer.params
-    folds = not params.pharmacophoric and params.radius == RADIUS and LENGTH % params.length == 0
-    if folds:
-        blocks = molecules.counts.reshape(len(molecules), LENGTH // params.length, params.length)
-        counts = blocks.sum(axis=1, dtype=np.float32)
+    if _folds(featurizer):
+        found = molecules.sparse_counts
+        folded = sparse.csr_matrix(
+            (found.data.astype(np.float32), found.indices % params.length, found.indptr),
+            shape=(len(molecules), params.length),
+        )
+        counts = folded.toarray()
     else:
         family = "feature_morgan" if params.pharmacophoric else "morgan"
         counts = molecules.fingerprint(family, params.radius, params.length).astype(np.float32)

@@ -15,14 +15,19 @@ from core.errors import ConfigError, DataError, RunError
 from core.settings import Settings
 from core.studies.base import StudyContext
 from core.studies.perturbation.files import read_json, write_array, write_json
-from core.studies.perturbation.predictor import Predictor
 from core.studies.screening import files
 from core.studies.screening.config import ScreeningConfig
 from core.studies.screening.library import MoleculeSource
 from core.studies.screening.memory import peak_mb
 from core.studies.screening.merging import merge
 from core.studies.screening.result import ScreeningResult
-from core.studies.screening.stream import ChunkDone, ChunkTask, plan_of, score_chunk
+from core.studies.screening.stream import (
+    ChunkDone,
+    ChunkTask,
+    load_predictor,
+    plan_of,
+    score_chunk,
+)
 
 MERGING = "Merging duplicates and ranking"
 
@@ -86,7 +91,7 @@ def _prepare(
     """Check model and input against a former attempt, and write the plan."""
     folder, settings = context.folder, context.settings
     model_folder = find_model(config.run_id, settings)
-    predictor = Predictor.load(model_folder, settings)
+    predictor = load_predictor(model_folder, settings)
     unknown = [cell for cell in config.cell_types if cell not in predictor.cell_types]
     if unknown:
         raise ConfigError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from rdkit import Chem
 
 from core.metrics.connectivity import upper_tail_p_values
 from core.models.forest import Forest
@@ -105,20 +104,22 @@ class Scorer:
         """Nearest training compound of each molecule: its position and Tanimoto similarity."""
         both = molecules.bits @ self._training_bits
         on = np.asarray(molecules.bits.sum(axis=1)).ravel()
-        either = on[:, None] + self._training_on[None, :] - both
-        similarity = both / np.maximum(either, 1.0)
+        either = on[:, None] + self._training_on[None, :]
+        either -= both
+        np.maximum(either, 1.0, out=either)
+        similarity = np.divide(both, either, out=both)
         best = similarity.argmax(axis=1)
         return best, similarity[np.arange(len(best)), best].astype(np.float32)
 
-    def name_known(self, mols: list[Chem.Mol], similarity: np.ndarray) -> list[str]:
+    def name_known(self, molecules: Molecules, similarity: np.ndarray) -> list[str]:
         """Training name of each molecule that is a training compound, else an empty text.
 
         Only a molecule with the fingerprint of a training compound can be one.
         """
-        return [
-            self._by_structure.get(Chem.MolToSmiles(mol), "") if alike >= 1.0 else ""
-            for mol, alike in zip(mols, similarity, strict=True)
-        ]
+        names = [""] * len(molecules)
+        for row in np.flatnonzero(similarity >= 1.0):
+            names[row] = self._by_structure.get(molecules.canonical(int(row)), "")
+        return names
 
     def score(self, molecules: Molecules, *, p_values: bool = True) -> Scores:
         """Scores in every cell type; see :class:`Scores`."""

@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from rdkit import Chem
+from rdkit import Chem, rdBase
 
 from core.molecules.parse import MoleculeError, parse_line
-from core.molecules.standardise import standardise
-from core.settings import Settings
+from core.molecules.standardise import read_clean, standardise
+from core.settings import Settings, get_settings
 from core.studies.perturbation.files import read_json
 from core.studies.perturbation.predictor import Predictor
 from core.studies.screening import files
 from core.studies.screening.config import ScreeningConfig
-from core.studies.screening.features import LENGTH, Molecules
+from core.studies.screening.features import LENGTH, CountedMolecules, Molecules
 from core.studies.screening.memory import peak_mb
 from core.studies.screening.objectives import Objective, resolve
 from core.studies.screening.scoring import Scorer
@@ -71,6 +71,17 @@ def read_plan(folder: Path) -> tuple[ScreeningConfig, dict[str, Any], Settings]:
     return ScreeningConfig.model_validate(plan["config"]), plan, settings
 
 
+def load_predictor(model_folder: Path, settings: Settings) -> Predictor:
+    """The models of the run in ``model_folder``, read once a process."""
+    return _predictor(str(model_folder), settings.device)
+
+
+@lru_cache(maxsize=1)
+def _predictor(model_folder: str, device: str) -> Predictor:
+    settings = get_settings().model_copy(update={"device": device})
+    return Predictor.load(Path(model_folder), settings)
+
+
 @lru_cache(maxsize=2)
 def load_scorer(folder: str, written: float) -> Scorer:
     """The scorer of the screen in ``folder``, made once a process.
@@ -78,7 +89,7 @@ def load_scorer(folder: str, written: float) -> Scorer:
     ``written`` is the plan's time: a new plan in the same folder is a new scorer.
     """
     config, plan, settings = read_plan(Path(folder))
-    predictor = Predictor.load(Path(plan["model_folder"]), settings)
+    predictor = load_predictor(Path(plan["model_folder"]), settings)
     found = plan["objective"]
     objective = Objective(
         np.asarray(found["up"], dtype=np.int64),
@@ -133,9 +144,11 @@ def score_chunk(task: ChunkTask) -> ChunkDone:
     folder = Path(task.folder)
     scorer = scorer_of(folder)
     config, _, _ = _plan(task.folder, (folder / files.PLAN).stat().st_mtime)
-    kept, mols, texts, canonical, rejected = _read(task, config.standardise.canonical_tautomer)
+    quick = scorer.features.counts_suffice and not config.standardise.canonical_tautomer
+    kept, molecules, texts, canonical, rejected = _read(
+        task, config.standardise.canonical_tautomer, quick
+    )
     files.write_table(files.rejected_file(folder, task.index), rejected)
-    molecules = Molecules(mols, [""] * len(mols))
     files.write_table(
         files.chunk_file(folder, task.index),
         _scored(scorer, task, kept, molecules, texts, canonical),
@@ -150,38 +163,54 @@ def _plan(folder: str, written: float) -> tuple[ScreeningConfig, dict[str, Any],
 
 
 def _read(
-    task: ChunkTask, tautomer: bool
-) -> tuple[list[int], list[Chem.Mol], list[str], list[bool], pa.Table]:
-    """Positions, molecules and texts of usable rows; a table of the others."""
+    task: ChunkTask, tautomer: bool, quick: bool
+) -> tuple[list[int], Molecules, list[str], list[bool], pa.Table]:
+    """Positions, molecules and texts of usable rows; a table of the others.
+
+    ``quick``: Morgan counts are all that is wanted of a molecule.
+    """
     kept: list[int] = []
     mols: list[Chem.Mol] = []
+    counted = CountedMolecules()
     texts: list[str] = []
     canonical: list[bool] = []
     lost: list[tuple[int, str, str, str]] = []
-    for position, (text, fault) in enumerate(zip(task.texts, task.faults, strict=True)):
-        reason = fault
-        if not reason:
-            parsed = parse_line(text)
-            reason = parsed.reason
-        if not reason and parsed.mol is not None:
-            try:
-                done = standardise(parsed.mol, parsed.text, tautomer=tautomer)
-            except MoleculeError as error:
-                reason = str(error)
-            else:
-                clean = done.mol is parsed.mol
-                kept.append(position)
-                mols.append(done.mol)
-                texts.append(parsed.text if clean else done.smiles)
-                canonical.append(not clean)
+
+    def keep(position: int, mol: Chem.Mol, text: str, changed: bool) -> None:
+        kept.append(position)
+        texts.append(text)
+        canonical.append(changed)
+        if quick:
+            counted.add(mol, text)
+        else:
+            mols.append(mol)
+
+    with rdBase.BlockLogs():
+        for position, (text, fault) in enumerate(zip(task.texts, task.faults, strict=True)):
+            if quick and not fault and (clean := read_clean(text)) is not None:
+                keep(position, clean, text, False)
                 continue
-        lost.append((task.rows[position], task.ids[position], text[:SHOWN], reason))
+            reason = fault
+            if not reason:
+                parsed = parse_line(text)
+                reason = parsed.reason
+            if not reason and parsed.mol is not None:
+                try:
+                    done = standardise(parsed.mol, parsed.text, tautomer=tautomer, explain=False)
+                except MoleculeError as error:
+                    reason = str(error)
+                else:
+                    changed = done.mol is not parsed.mol
+                    keep(position, done.mol, done.smiles if changed else parsed.text, changed)
+                    continue
+            lost.append((task.rows[position], task.ids[position], text[:SHOWN], reason))
     columns = list(zip(*lost, strict=True)) if lost else [()] * 4
     arrays = [
         pa.array(values, type=field.type)
         for values, field in zip(columns, files.REJECTED_SCHEMA, strict=True)
     ]
-    return kept, mols, texts, canonical, pa.table(arrays, schema=files.REJECTED_SCHEMA)
+    molecules = counted if quick else Molecules(mols, [""] * len(mols))
+    return kept, molecules, texts, canonical, pa.table(arrays, schema=files.REJECTED_SCHEMA)
 
 
 def _scored(
@@ -218,12 +247,8 @@ def _scored(
 
 def _numbers(scorer: Scorer, molecules: Molecules) -> dict[str, pa.Array]:
     position, similarity = scorer.nearest(molecules)
-    known = scorer.name_known(list(molecules.mols), similarity)
-    named = Molecules(molecules.mols, known)
-    named.__dict__.update(
-        {k: v for k, v in molecules.__dict__.items() if k in {"counts", "bits", "set_bits"}}
-    )
-    scores = scorer.score(named)
+    known = scorer.name_known(molecules, similarity)
+    scores = scorer.score(molecules.named(known))
     names = np.asarray(scorer.training.names, dtype=object)
     return {
         "key": pa.array(identity_keys(molecules), pa.uint64()),
@@ -246,10 +271,6 @@ def identity_keys(molecules: Molecules) -> np.ndarray:
     Made of the Morgan counts and the numbers of atoms and bonds: cheap, where a canonical SMILES
     costs half a parse. Rows that share a key are compared by their canonical SMILES afterwards.
     """
-    counts = molecules.counts
-    keys = np.zeros(len(molecules), dtype=np.uint64)
-    rows, columns = molecules.set_bits
-    np.add.at(keys, rows, counts[rows, columns].astype(np.uint64) * _RANDOM[columns])
-    sizes = [(mol.GetNumAtoms(), mol.GetNumBonds()) for mol in molecules.mols]
-    atoms, bonds = np.asarray(sizes, dtype=np.uint64).reshape(-1, 2).T
-    return keys + atoms * _RANDOM[-2] + bonds * _RANDOM[-1]
+    keys = molecules.sparse_counts.astype(np.uint64) @ _RANDOM[:LENGTH]
+    atoms, bonds = molecules.sizes.T
+    return np.asarray(keys + atoms * _RANDOM[-2] + bonds * _RANDOM[-1])
