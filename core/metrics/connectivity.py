@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import rankdata
 
+from core.metrics._running_sum_kernel import running_sums
 from core.metrics.enrichment import benjamini_hochberg
 
 #: Rows that are worked on at once, which bounds memory at about rows × genes × 8 bytes × 4.
@@ -36,26 +37,14 @@ def enrichment_scores(responses: np.ndarray, members: np.ndarray) -> np.ndarray:
     """
     responses = np.atleast_2d(np.asarray(responses))
     members = np.atleast_2d(np.asarray(members))
-    n, n_genes = responses.shape
+    n = len(responses)
     n_sets, size = members.shape
     if size == 0:
         return np.zeros((n, n_sets))
     scores = np.empty((n, n_sets))
     for i, row in enumerate(responses):
-        rank = np.empty(n_genes, dtype=np.int64)
-        rank[np.argsort(-row, kind="stable")] = np.arange(n_genes)
-        positions = rank[members]
-        order = np.argsort(positions, axis=1)
-        positions = np.take_along_axis(positions, order, axis=1)
-        weights = np.abs(np.take_along_axis(row[members].astype(np.float64), order, axis=1))
-        total = weights.sum(axis=1, keepdims=True)
-        weights = np.where(total > 0, weights / np.where(total > 0, total, 1), 1 / size)
-        climbed = np.cumsum(weights, axis=1)
-        fallen = (positions - np.arange(size)) / max(n_genes - size, 1)
-        # The running sum is highest just after a member and lowest just before one.
-        peak = (climbed - fallen).max(axis=1)
-        trough = (climbed - weights - fallen).min(axis=1)
-        scores[i] = np.where(peak >= -trough, peak, trough)
+        order = np.argsort(-row, kind="stable")
+        scores[i] = running_sums(order, np.abs(row).astype(np.float64), members)
     return scores
 
 

@@ -285,8 +285,22 @@ def test_exports(workspace: Settings, network: str, tmp_path: Path) -> None:
     assert [float(mol.GetProp("score")) for mol in read] == pytest.approx(
         result.hits()["score"].tolist()
     )
+    rows = result.hits()["row"].tolist()[1:3]
+    assert result.write_sdf(tmp_path / "two.sdf", rows) == 2
     escaped_csv(pd.DataFrame({"=a": ["\t=1"]}), tmp_path / "x.csv")
     assert (tmp_path / "x.csv").read_text() == "'=a\n'\t=1\n"
+
+
+def test_molecules_that_share_an_identifier_are_exported_one_by_one(
+    workspace: Settings, network: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "same.csv"
+    path.write_text("name;smiles\nA;CCO\nA;CCN\nB;CCC\n")
+    result = screen(workspace, network, path)
+    first = result.hits().query("id == 'A'").iloc[0]
+    assert result.write_sdf(tmp_path / "one.sdf", [first["row"]]) == 1
+    read = list(Chem.SDMolSupplier(str(tmp_path / "one.sdf")))
+    assert [Chem.MolToSmiles(mol) for mol in read] == [first["smiles"]]
 
 
 def test_a_data_sets_compounds_are_a_library(workspace: Settings, network: str) -> None:

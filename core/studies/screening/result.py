@@ -182,15 +182,15 @@ class ScreeningResult:
         """Rejected rows as CSV, escaped likewise."""
         escaped_csv(self.rejected(), Path(path))
 
-    def write_sdf(self, path: Path, ids: Sequence[str] | None = None) -> int:
-        """Hits as SD records with their scores; returns how many.
+    def write_sdf(self, path: Path, rows: Sequence[int] | None = None) -> int:
+        """Hits as SD records with their scores, all or those of some ``row``; returns how many.
 
         Names are cleaned, and RDKit writes the blocks from parsed structures, so no text of the
         library can break out of its field.
         """
         hits = self.hits()
-        if ids is not None:
-            hits = hits[hits["id"].isin(set(map(str, ids)))]
+        if rows is not None:
+            hits = hits[hits["row"].isin([int(row) for row in rows])]
         with Path(path).open("w", encoding="utf-8") as file:
             for record in hits.to_dict("records"):
                 mol = parse(record["smiles"])

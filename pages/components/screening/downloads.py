@@ -29,7 +29,7 @@ def sdf(screen: Screen, hits: pd.DataFrame) -> bytes:
     """Hits as SD records with their scores."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "hits.sdf"
-        screen.result.write_sdf(path, hits["id"].astype(str).tolist())
+        screen.result.write_sdf(path, hits["row"].tolist())
         return path.read_bytes()
 
 
