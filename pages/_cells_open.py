@@ -9,12 +9,15 @@ import pandas as pd
 import streamlit as st
 from anndata import AnnData
 
-from core.data import load_cells, store
+from core.data import attachments, load_cells, store
 from core.data.expression import IN_MEMORY, Expression, open_expression
 from core.settings import get_settings
 from pages.components.progress import reporting
 
 COUNTS = "counts"
+#: Key of the two components that are computed on opening where a set has no embedding.
+QUICK = "PCA (quick)"
+QUICK_PCA = 20_000
 #: Bytes of a stored file above which its matrix stays on disk.
 BACKED_BYTES = 8 * IN_MEMORY
 
@@ -24,14 +27,26 @@ def _file(id: str) -> Path:
 
 
 @st.cache_resource(max_entries=3, show_spinner="Opening the cells …")
-def cells(id: str, content_hash: str) -> AnnData:
-    """The cells of a data set: in memory, or backed by their file where that is large."""
+def _cells(id: str, content_hash: str, stamp: str) -> AnnData:
     file = _file(id)
     if file.exists() and file.stat().st_size > BACKED_BYTES:
         import anndata
 
-        return anndata.read_h5ad(file, backed="r")
+        return attachments.add_attached(anndata.read_h5ad(file, backed="r"), id, get_settings())
     return load_cells(id, get_settings())
+
+
+def key_of(id: str, content_hash: str) -> str:
+    """What identifies the cells with all that was computed for them."""
+    return f"{content_hash}{attachments.stamp(id, get_settings())}"
+
+
+def cells(id: str, content_hash: str) -> AnnData:
+    """The cells of a data set: in memory, or backed by their file where that is large.
+
+    Opened once for all sessions, and again where something was computed for them since.
+    """
+    return _cells(id, content_hash, attachments.stamp(id, get_settings()))
 
 
 def kind_of_values(id: str) -> str:
@@ -56,7 +71,7 @@ def is_number(column: pd.Series) -> bool:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def groupings(content_hash: str, _cells: AnnData, most: int) -> list[str]:
+def groupings(key: str, _cells: AnnData, most: int) -> list[str]:
     """Columns with 2 to ``most`` groups, of which whole numbers count as groups up to 30."""
     found = []
     for name in _cells.obs:
@@ -84,13 +99,27 @@ def labels(column: pd.Series) -> pd.Series:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def embeddings(content_hash: str, _cells: AnnData) -> dict[str, np.ndarray]:
-    """Embeddings that came with the cells, the widely used ones first."""
+def embeddings(key: str, _cells: AnnData, _expression: Expression) -> dict[str, np.ndarray]:
+    """Embeddings of the cells, the widely used ones first; a quick PCA where there is none."""
     order = ("X_umap", "X_tsne", "X_pca")
     keys = sorted(_cells.obsm.keys(), key=lambda k: (order.index(k) if k in order else 9, k))
     found = {}
-    for key in keys:
-        values = np.asarray(_cells.obsm[key])
+    for name in keys:
+        values = np.asarray(_cells.obsm[name])
         if values.ndim == 2 and values.shape[1] >= 2 and values.dtype.kind in "fiu":
-            found[str(key)] = values.astype(np.float32)
+            found[str(name)] = np.ascontiguousarray(values, dtype=np.float32)
+    if not found and 3 <= _cells.n_obs <= QUICK_PCA and _cells.n_vars >= 3:
+        found[QUICK] = _quick_pca(_expression)
     return found
+
+
+def _quick_pca(expression: Expression) -> np.ndarray:
+    """Two principal components of the most variable genes, so that there is something to see."""
+    from core.models.principal import principal_components
+
+    values = expression.by_gene()
+    mean = np.asarray(values.mean(axis=0)).ravel()
+    variance = np.asarray(values.multiply(values).mean(axis=0)).ravel() - mean**2
+    top = np.sort(np.argsort(-variance, kind="stable")[:1000])
+    dense = np.asarray(values[:, top].todense(), dtype=np.float32)
+    return principal_components(dense - dense.mean(axis=0), 2).scores

@@ -71,6 +71,11 @@ class CellView:
         return str(self.status.content_hash)
 
     @property
+    def key(self) -> str:
+        """:attr:`content_hash`, and what was computed for the cells since (their ``obsm``)."""
+        return opened.key_of(self.id, self.content_hash)
+
+    @property
     def simulated(self) -> bool:
         """Whether the cells were simulated; say so with ``badge.simulated``."""
         return self.status.simulated
@@ -98,7 +103,7 @@ class CellView:
     @property
     def groupings(self) -> list[str]:
         """Columns of ``obs`` with 2 to :data:`MOST_GROUPS` groups, ready for a select box."""
-        return opened.groupings(self.content_hash, self.cells, MOST_GROUPS)
+        return opened.groupings(self.key, self.cells, MOST_GROUPS)
 
     @property
     def numbers(self) -> list[str]:
@@ -126,7 +131,7 @@ class CellView:
     @property
     def embeddings(self) -> dict[str, np.ndarray]:
         """Two-dimensional (or wider) embeddings by key, each ``(n_cells, ≥ 2)`` float32."""
-        return opened.embeddings(self.content_hash, self.cells)
+        return opened.embeddings(self.key, self.cells, self.expression)
 
     def coordinates(self, key: str | None = None) -> np.ndarray:
         """First two axes of an embedding, float32 ``(n_cells, 2)``; default: the one in use."""

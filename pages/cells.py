@@ -8,12 +8,13 @@ from types import ModuleType
 
 import streamlit as st
 
-from core.data import get_dataset
+from core.data import get_dataset, prepare
 from core.settings import get_settings
 from pages import _cells_open as opened
 from pages._cells_view import SECTION, CellView
 from pages.components import badge, dataset, figure, frame
 from pages.components.guard import guard
+from pages.components.progress import reporting
 from pages.components.text import plain
 
 #: Section → module with ``show(view)``; one that is not there is left out of the switch.
@@ -25,6 +26,8 @@ SECTIONS = {
     "Groups": "pages._cells_groups",
     "Perturbation strength": "pages._cells_strength",
 }
+#: Carried by the app: healthy and leukaemic bone marrow.
+EXAMPLE = "bone-marrow-aml"
 ICONS = {
     "Explore": ":material/bubble_chart:",
     "Quality": ":material/fact_check:",
@@ -58,9 +61,20 @@ def choose_section() -> str:
     return chosen or names[0]
 
 
+def prepare_example() -> None:
+    """On a fresh machine: the set that the app carries, so that there is something to see."""
+    if dataset.ready("cells"):
+        return
+    with reporting("Preparing the opening example") as on_progress:
+        prepare(EXAMPLE, settings=get_settings(), on_progress=on_progress)
+
+
 def open_view() -> CellView | None:
-    """Data set and embedding, from the widgets at the top."""
-    id = dataset.choose("cells")
+    """The data set in use, opened."""
+    prepare_example()
+    left, right = st.columns([2, 3], vertical_alignment="bottom")
+    with left:
+        id = dataset.choose("cells")
     if id is None:
         return None
     status = get_dataset(id, get_settings())
@@ -68,8 +82,24 @@ def open_view() -> CellView | None:
     cells = opened.cells(id, key)
     values = opened.kind_of_values(id)
     expression = opened.expression(key, values == opened.COUNTS, cells)
-    found = opened.embeddings(key, cells)
-    return CellView(status, cells, expression, values, next(iter(found), None), figure.colours())
+    found = opened.embeddings(opened.key_of(id, key), cells, expression)
+    wanted = st.session_state.get("emb", st.query_params.get("emb"))
+    embedding = wanted if wanted in found else next(iter(found), None)
+    view = CellView(status, cells, expression, values, embedding, figure.colours())
+    with right:
+        about(view)
+    return view
+
+
+def about(view: CellView) -> None:
+    """What the data is: size, values, origin."""
+    status = view.status
+    badge.simulated(view.simulated)
+    words = f"{view.n_cells:,} cells × {len(view.genes):,} genes; {view.expression.words}."
+    st.caption(f"{words} {plain(status.help)}")
+    details = (("Note", status.note), ("Citation", status.citation), ("Licence", status.licence))
+    with st.popover("About these cells", icon=":material/info:", type="tertiary"):
+        st.markdown("\n".join(f"- **{name}**: {plain(value)}" for name, value in details if value))
 
 
 frame.enter()
@@ -77,10 +107,6 @@ st.title("Cell explorer")
 with guard():
     view = open_view()
     if view is not None:
-        badge.simulated(view.simulated)
-        st.caption(
-            f"{plain(view.status.label)}: {view.n_cells:,} cells × {len(view.genes):,} genes."
-        )
         section = choose_section()
         with guard():
             module: ModuleType = importlib.import_module(sections()[section])

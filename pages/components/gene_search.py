@@ -8,7 +8,7 @@ redraws nothing else.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import streamlit as st
@@ -125,7 +125,7 @@ def _component() -> Any:
 class Names:
     """Names made ready for search: those equal first, then beginnings, then parts."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Iterable[object]) -> None:
         self.names = [str(name) for name in names]
         self._order = sorted(range(len(self.names)), key=lambda i: self.names[i].casefold())
         self._folded = [self.names[i].casefold() for i in self._order]
@@ -163,11 +163,11 @@ class Names:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _names(token: str, _make: Callable[[], Sequence[str]]) -> Names:
+def _names(token: str, _make: Callable[[], Iterable[object]]) -> Names:
     return Names(_make())
 
 
-def names(token: str, make: Callable[[], Sequence[str]]) -> Names:
+def names(token: str, make: Callable[[], Iterable[object]]) -> Names:
     """Searchable names, made once for each ``token`` (a content hash, for example)."""
     return _names(token, make)
 

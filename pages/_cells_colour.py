@@ -1,0 +1,151 @@
+"""What the explorer colours cells by: a gene, a gene set's score, a grouping or a number."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.data import gene_sets
+from core.errors import DataError
+from core.metrics.gene_scores import score_genes
+from core.plots.cell_scatter import Colour
+from pages import _cells_view as views
+from pages._cells_view import CellView
+from pages.components import choice
+from pages.components.gene_search import names, search_box
+
+GENE, SET, GROUPS, NUMBER, SELECTION, COUNT = (
+    "Gene",
+    "Gene set",
+    "Groups",
+    "Number",
+    "Selection",
+    "Cells",
+)
+#: Shown first where it is measured: the activation marker of the opening example.
+FIRST_GENE = "CD69"
+SET_KEY, OWN_KEY = "set", "genes"
+#: Genes that an own set may list.
+MOST_GENES = 2_000
+
+
+def choose(view: CellView) -> Colour:
+    """Colour from the widgets; the choice is in the URL."""
+    kinds = [GENE, SET, *([GROUPS] if view.groupings else []), NUMBER]
+    if view.selections:
+        kinds.append(SELECTION)
+    left, right = st.columns([3, 4], vertical_alignment="bottom")
+    with left:
+        kind = choice.segments("Colour by", kinds, key="by", default=GENE)
+    with right:
+        if kind == GENE:
+            return _gene(view)
+        if kind == SET:
+            return _gene_set(view)
+        if kind == GROUPS:
+            column = choice.select("Groups", view.groupings, key="group")
+            return Colour(column, groups=view.labels(column))
+        if kind == SELECTION:
+            name = choice.select("Selection", [s.name for s in view.selections], key="sel")
+            inside = view.members(name)
+            words = pd.Categorical.from_codes(
+                (~inside).astype(np.int8), pd.Index([name, "all other cells"])
+            )
+            return Colour(name, groups=pd.Series(words))
+        number = choice.select("Number", view.numbers, key="number")
+        return Colour(number, values=view.number(number))
+
+
+def gene_of(view: CellView) -> str:
+    """The gene in use where this data set has it, else the first one that it shows."""
+    wanted = views.gene_in_use()
+    known = names(view.content_hash, lambda: view.genes)
+    found = known.exact(wanted) if wanted else None
+    if found:
+        return found
+    return FIRST_GENE if FIRST_GENE in view.expression else str(view.genes[0])
+
+
+def _gene(view: CellView) -> Colour:
+    gene = gene_of(view)
+    if views.gene_in_use() != gene:
+        views.use_gene(gene)
+    search_box(
+        f"Gene (of {len(view.genes):,})",
+        names(view.content_hash, lambda: view.genes),
+        key="gene-search",
+        value=gene,
+        on_choose=views.use_gene,
+    )
+    return Colour(gene, view.expression.words, values=view.expression.gene(gene))
+
+
+@st.cache_resource(max_entries=1, show_spinner="Reading gene sets …")
+def _sets() -> gene_sets.GeneSets:
+    return gene_sets.go_biological_process()
+
+
+def use_set(term: str) -> None:
+    """Make a gene set the one in use."""
+    st.session_state[SET_KEY] = st.query_params[SET_KEY] = term
+    st.query_params.pop(OWN_KEY, None)
+    st.session_state[OWN_KEY] = ""
+
+
+@st.cache_resource(max_entries=32, show_spinner="Scoring the gene set …")
+def _score(content_hash: str, genes: tuple[str, ...], _view: CellView) -> np.ndarray:
+    score = score_genes(_view.expression, _view.genes, genes)
+    return score.values.astype(np.float32)
+
+
+def _gene_set(view: CellView) -> Colour:
+    sets = _sets()
+    known = names("go-bp", lambda: sets.terms)
+    term = str(st.session_state.get(SET_KEY) or st.query_params.get(SET_KEY) or "")
+    if term not in known:
+        term = _covered(view.content_hash, view, sets)
+        st.session_state[SET_KEY] = st.query_params[SET_KEY] = term
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    with left:
+        search_box(
+            f"Gene Ontology process (of {len(sets):,})",
+            known,
+            key="set-search",
+            value=term,
+            on_choose=use_set,
+        )
+    with right:
+        own = st.text_input(
+            "or genes of your own",
+            key=OWN_KEY,
+            bind="query-params",
+            placeholder="CD3D CD3E TRAC",
+            max_chars=20_000,
+        )
+    listed = [word for word in re.split(r"[\s,;]+", own) if word][:MOST_GENES]
+    genes = listed or sets.members(term)
+    symbols = names(view.content_hash, lambda: view.genes)
+    there = [found for gene in genes if (found := symbols.exact(gene))]
+    what = "your genes" if listed else term
+    if not there:
+        raise DataError(f"None of the {len(genes)} genes of {what} is in this data set.")
+    st.caption(
+        f"{len(there)} of {len(genes)} genes are in this data set. Score: their mean minus that of "
+        "control genes of like expression ([Tirosh et al. 2016]"
+        "(https://doi.org/10.1126/science.aad0501); scanpy's score_genes)."
+    )
+    return Colour(
+        what, "set score", values=_score(view.content_hash, tuple(there), view), signed=True
+    )
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _covered(content_hash: str, _view: CellView, _sets: gene_sets.GeneSets) -> str:
+    """The set that is measured best: many of its genes, and many of them in the data."""
+    inside = _sets.genes.isin(_view.genes)
+    n = np.asarray(_sets.membership[:, inside].sum(axis=1)).ravel()
+    share = n / np.diff(_sets.membership.indptr)
+    return str(_sets.terms[int(np.argmax(share * np.log1p(n)))])

@@ -1,0 +1,273 @@
+"""Selecting cells in Explore: shapes drawn in the figure, groups, values, saved selections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from core.data import cell_rules, selections
+from core.data.cell_rules import ALL, ANY, Fulfilled
+from core.settings import get_settings
+from pages import _cells_figure as pictures
+from pages import _cells_saved as saved
+from pages import _cells_scene as scenes
+from pages import _cells_view as views
+from pages._cells_scene import Scene
+from pages._cells_view import CellView
+from pages.components import cell_scatter
+from pages.components.guard import guard
+from pages.components.text import plain
+
+#: Session memory of drawn shapes, of the clicked cell.
+SHAPES, CELL = "cells-shapes", "cells-clicked"
+NOBODY = "none"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A lasso or box, with the cells that were in it when it was drawn."""
+
+    key: str
+    token: str
+    panel: int
+    points: list[list[float]]
+    rule: Fulfilled
+
+
+def _shapes(view: CellView) -> list[Shape]:
+    found = st.session_state.get(SHAPES, [])
+    return [shape for shape in found if shape.key == view.content_hash]
+
+
+def add_shape(view: CellView, scene: Scene, message: dict[str, Any]) -> None:
+    """Keep a drawn shape; one shape a panel, the newer replaces the older."""
+    panel = int(message["panel"])
+    if message.get("token") != scene.token or not 0 <= panel < len(scene.masks):
+        return
+    rows = np.flatnonzero(scene.masks[panel])
+    points = message["points"]
+    mask = cell_rules.inside(view.coordinates(scene.embedding), points, rows)
+    kind = "box" if message.get("kind") == "box" else "lasso"
+    where = f" in {scene.conditions[panel]}" if scene.conditions else ""
+    plane = pictures.axes_of(scene.embedding)[0].rsplit(" ", 1)[0]
+    shape = Shape(
+        view.content_hash, scene.token, panel, points, Fulfilled(f"{kind}{where} ({plane})", mask)
+    )
+    others = [s for s in _shapes(view) if (s.token, s.panel) != (scene.token, panel)]
+    st.session_state[SHAPES] = [*(s for s in others if s.token == scene.token), shape]
+
+
+def clear() -> None:
+    """Forget the drawn shapes."""
+    st.session_state[SHAPES] = []
+
+
+def _heard(view: CellView, scene: Scene) -> None:
+    """Take what the reader did in the figure since the last run."""
+    listening = {} if scene.large else {"on_zoom": lambda: None}
+    heard = cell_scatter.listen(
+        pictures.FIGURE,
+        key="cells-listener",
+        token=scene.token,
+        ink=view.palette.text,
+        shapes=[
+            {"panel": s.panel, "points": s.points} for s in _shapes(view) if s.token == scene.token
+        ],
+        home=pictures.home(view, scene),
+        on_shape=lambda: None,
+        on_cell=lambda: None,
+        **listening,
+    )
+    if heard.shape:
+        add_shape(view, scene, dict(heard.shape))
+    if heard.cell and heard.cell.get("token") == scene.token:
+        st.session_state[CELL] = (view.content_hash, _clicked(scene, dict(heard.cell)))
+    zoom = None if scene.large else heard.zoom
+    if zoom and zoom.get("token") == scene.token:
+        scenes.keep_zoom(scene.embedding, zoom.get("range"))
+
+
+def _clicked(scene: Scene, message: dict[str, Any]) -> int | None:
+    token, traces = st.session_state.get(pictures.TRACES, ("", ()))
+    trace, point = int(message["trace"]), int(message["point"])
+    if token != scene.token or not 0 <= trace < len(traces) or not 0 <= point < len(traces[trace]):
+        return None
+    return int(traces[trace][point])
+
+
+@st.fragment
+def panel(view: CellView, scene: Scene) -> None:
+    """The selection beside the figure. A fragment: drawing a shape does not redraw the figure."""
+    with guard():
+        _heard(view, scene)
+        st.subheader("Selection", anchor=False)
+        shapes = _shapes(view)
+        _toolbar(view, scene, shapes)
+        rules = [_union(shapes)] if shapes else []
+        with st.expander("Rules: groups, values, saved selections", key="cells-rules"):
+            if shapes and st.toggle("not the drawn shapes", key="rule-shape-not"):
+                rules = [rules[0].negated()]
+            rules += _rules(view, scene)
+            how = st.segmented_control(
+                "A cell must fulfil",
+                [ALL, ANY],
+                format_func=lambda h: f"{h} of these rules",
+                default=ALL,
+                required=True,
+                key="rule-how",
+            )
+        if rules:
+            _result(view, scene, cell_rules.combine(rules, how or ALL), shapes)
+        else:
+            st.caption(
+                "Draw a lasso or a box in the figure (one in each panel, if you like), or choose "
+                "rules. Wheel: zoom; click: one cell."
+            )
+        _cell(view)
+        saved.listing(view)
+
+
+def _toolbar(view: CellView, scene: Scene, shapes: list[Shape]) -> None:
+    zoomed = scenes.zoom(scene.embedding) is not None
+    if not shapes and not zoomed:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for shape in shapes:
+            st.badge(f"{plain(shape.rule.words)}: {int(shape.rule.mask.sum()):,}", color="blue")
+        if shapes and st.button(
+            "Clear", icon=":material/ink_eraser:", type="tertiary", key="clear-shapes"
+        ):
+            clear()
+            st.rerun(scope="fragment")
+        if zoomed and st.button(
+            "Whole view", icon=":material/zoom_out_map:", type="tertiary", key="whole-view"
+        ):
+            scenes.keep_zoom(scene.embedding, None)
+            st.session_state[pictures.RESET] = st.session_state.get(pictures.RESET, 0) + 1
+            st.rerun()
+
+
+def _union(shapes: list[Shape]) -> Fulfilled:
+    return cell_rules.combine([shape.rule for shape in shapes], ANY)
+
+
+def _rules(view: CellView, scene: Scene) -> list[Fulfilled]:
+    """Rules about groups, values and saved selections; each may be turned round."""
+    found = []
+    for rule in (_group_rule(view), _value_rule(view, scene), _saved_rule(view)):
+        if rule is not None:
+            found.append(rule)
+    return found
+
+
+def _turned(rule: Fulfilled, key: str) -> Fulfilled:
+    return rule.negated() if st.session_state.get(key) else rule
+
+
+def _group_rule(view: CellView) -> Fulfilled | None:
+    if not view.groupings:
+        return None
+    left, middle, right = st.columns([3, 5, 2], vertical_alignment="bottom")
+    column = left.selectbox("Column", view.groupings, key="rule-column")
+    labels = view.labels(column)
+    values = middle.multiselect(
+        "is one of", [str(c) for c in labels.cat.categories], key=f"rule-values-{column}"
+    )
+    right.toggle("not", key="rule-group-not")
+    if not values:
+        return None
+    return _turned(cell_rules.has_label(labels, values, column), "rule-group-not")
+
+
+def _value_rule(view: CellView, scene: Scene) -> Fulfilled | None:
+    left, low, high, right = st.columns([3, 2.5, 2.5, 2], vertical_alignment="bottom")
+    shown = scene.colour.name if scene.colour.values is not None else None
+    options = [NOBODY, *dict.fromkeys([*([shown] if shown else []), *view.numbers])]
+    name = left.selectbox("Value", options, key="rule-value")
+    above = low.number_input("above", value=0.0, key="rule-above", disabled=name == NOBODY)
+    upto = high.number_input("up to", value=None, key="rule-upto", disabled=name == NOBODY)
+    right.toggle("not", key="rule-value-not")
+    if name == NOBODY:
+        return None
+    known = scene.colour.values if name == shown else view.number(name)
+    assert known is not None
+    return _turned(cell_rules.between(known, above, upto, name), "rule-value-not")
+
+
+def _saved_rule(view: CellView) -> Fulfilled | None:
+    names = [s.name for s in view.selections]
+    if not names:
+        return None
+    left, right = st.columns([8, 2], vertical_alignment="bottom")
+    chosen = left.multiselect("in one of the saved selections", names, key="rule-saved")
+    right.toggle("not", key="rule-saved-not")
+    if not chosen:
+        return None
+    rules = [Fulfilled(f"'{name}'", view.members(name)) for name in chosen]
+    return _turned(cell_rules.combine(rules, ANY), "rule-saved-not")
+
+
+def _result(view: CellView, scene: Scene, found: Fulfilled, shapes: list[Shape]) -> None:
+    n = int(found.mask.sum())
+    st.markdown(f"**{n:,}** of {view.n_cells:,} cells ({n / max(view.n_cells, 1):.1%})")
+    left, right = st.columns([5, 3], vertical_alignment="bottom")
+    name = left.text_input(
+        "Name of the selection", key="selection-name", max_chars=80, placeholder="activated T cells"
+    )
+    pressed = right.button(
+        "Save",
+        icon=":material/bookmark_add:",
+        key="save-selection",
+        width="stretch",
+        disabled=not n,
+    )
+    if pressed:
+        kept = selections.save_selection(
+            view.content_hash, name, found.mask, how=found.words, settings=get_settings()
+        )
+        st.toast(f"Saved {plain(kept.name)}: {kept.n_selected:,} cells.")
+        st.rerun(scope="fragment")
+    here = [s for s in shapes if s.token == scene.token]
+    if len(here) == 2:
+        if st.button("Compare the two shapes", icon=":material/difference:", key="compare-shapes"):
+            _compare(
+                view,
+                [
+                    (f"lasso in {scene.conditions[s.panel]}", s.rule)
+                    for s in sorted(here, key=lambda s: s.panel)
+                ],
+            )
+    elif 0 < n < view.n_cells and st.button(
+        "Compare with all other cells", icon=":material/difference:", key="compare-rest"
+    ):
+        _compare(view, [(name or "last selection", found)])
+
+
+def _compare(view: CellView, pairs: list[tuple[str, Fulfilled]]) -> None:
+    """Save what is compared under its name (replacing what had it) and open Compare."""
+    names = []
+    for name, rule in pairs:
+        kept = selections.save_selection(
+            view.content_hash,
+            name,
+            rule.mask,
+            how=rule.words,
+            replace=True,
+            settings=get_settings(),
+        )
+        names.append(kept.name)
+    views.compare(names[0], names[1] if len(names) > 1 else None)
+    st.rerun()
+
+
+def _cell(view: CellView) -> None:
+    """The cell that was clicked, with all that is known of it."""
+    key, row = st.session_state.get(CELL, ("", None))
+    if key != view.content_hash or row is None or row >= view.n_cells:
+        return
+    st.markdown(f"**Cell** `{str(view.cells.obs_names[row]).replace('`', '')}`")
+    facts = [f"{plain(c)}: **{plain(view.obs[c].iloc[row])}**" for c in list(view.obs)[:12]]
+    st.caption(" · ".join(facts))
