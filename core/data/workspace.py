@@ -199,15 +199,18 @@ def load_perturbation(id: str, settings: Settings | None = None) -> Perturbation
 
 
 def load_cells(id: str, settings: Settings | None = None) -> AnnData:
-    """Load prepared cells as AnnData, in memory.
+    """Load prepared cells as AnnData, in memory, with embeddings computed since.
 
     Raises
     ------
     DataError
         Where it is unknown, not prepared (and how to prepare it), damaged, or of another kind.
     """
-    folder, _ = _load_meta(id, CELLS, settings or get_settings())
-    return store.read_cells(id, folder)
+    from core.data.attachments import add_attached
+
+    settings = settings or get_settings()
+    folder, _ = _load_meta(id, CELLS, settings)
+    return add_attached(store.read_cells(id, folder), id, settings)
 
 
 def save_perturbation(

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-from core.data.providers.local import PackageFile
+from core.data.providers.local import AssetFile, PackageFile
 from core.data.providers.url import RemoteFile, Urls
-from core.data.readers.h5ad import read_pbmc68k
+from core.data.readers.h5ad import read_bone_marrow, read_pbmc68k
 from core.data.readers.r_objects import read_granja
 from core.data.registry import CELLS, DataSet, register
 
 GRANJA = "https://jeffgranja.s3.amazonaws.com/MPAL-10x/Supplementary_Data"
+
+register(
+    DataSet(
+        id="bone-marrow-aml",
+        label="Bone marrow, healthy and acute myeloid leukaemia",
+        kind=CELLS,
+        help="A sample of bone marrow cells of healthy donors (527) and of patients with acute "
+        "myeloid leukaemia (473; AML, not MPAL), with CD69; carried by the app.",
+        organism="human",
+        shape="1,000 cells × 1,000 genes",
+        size_mb=0,
+        licence="CC BY 4.0",
+        citation="Zheng G. X. Y. et al. Massively parallel digital transcriptional profiling of "
+        "single cells. Nature Communications 8, 14049 (2017); as sampled in orange3-singlecell "
+        "1.7.6.",
+        homepage="https://doi.org/10.1038/ncomms14049",
+        provider=AssetFile("bone_marrow_aml_healthy.h5ad"),
+        reader=read_bone_marrow,
+        expected={"n_rows": 1000, "n_vars": 1000, "obs": ("Type", "Cluster", "condition")},
+        note="Values are log2(1 + x) of scaled reads already and are not normalised again; only "
+        "1,000 genes, no raw counts; the clusters are the source's, not cell types.",
+    )
+)
 
 register(
     DataSet(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.errors import FetchError
 from core.progress import OnProgress
-from core.settings import PROJECT_ROOT, Settings
+from core.settings import ASSETS, PROJECT_ROOT, Settings
 
 SHARED_VARIABLE = "PERTURBSCOPE_SHARED"
 
@@ -34,6 +34,25 @@ class PackageFile:
             if path.is_file():
                 return {"file": path}
         raise FetchError(f"The installed package {self.package} does not carry {self.path}.")
+
+
+@dataclass(frozen=True)
+class AssetFile:
+    """Provider of a file that the project itself carries in ``assets/``."""
+
+    name: str
+
+    @property
+    def source(self) -> str:
+        """Where it lies in the project."""
+        return f"assets/{self.name} of this project"
+
+    def fetch(self, settings: Settings, on_progress: OnProgress) -> dict[str, Path]:
+        """The file, if it is there."""
+        path = ASSETS / self.name
+        if not path.is_file():
+            raise FetchError(f"The file {path} is missing; restore it from the repository.")
+        return {"file": path}
 
 
 @dataclass(frozen=True)

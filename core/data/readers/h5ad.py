@@ -79,6 +79,19 @@ def read_pbmc68k(files: Mapping[str, Path], on_progress: OnProgress) -> AnnData:
     return cells
 
 
+def read_bone_marrow(files: Mapping[str, Path], on_progress: OnProgress) -> AnnData:
+    """The opening example: ``obs["condition"]`` is ``healthy`` or ``AML``, values are log2(1 + x).
+
+    ``uns["log1p"]["base"]`` says the base, as scanpy's tests want to know it.
+    """
+    cells = read_cells(files, on_progress)
+    if "Type" not in cells.obs:
+        raise DataError("The bone marrow example has no obs column 'Type'.")
+    cells.obs["condition"] = cells.obs["Type"]
+    cells.uns["log1p"] = {"base": 2.0}
+    return cells
+
+
 def cells_from_frame(frame: pd.DataFrame) -> AnnData:
     """Cells × genes from a table: text columns describe cells, numeric columns are genes.
 
