@@ -21,6 +21,9 @@ from core.metrics.energy import (
 from core.metrics.enrichment import benjamini_hochberg
 from core.progress import OnProgress, silent
 
+#: The one type where no types are given.
+ALL_CELLS = "all cells"
+
 
 @dataclass(frozen=True)
 class EnergyMatrix:
@@ -180,7 +183,7 @@ def energy_by_type(
             raise DataError(f"There is no cell of the condition '{name}'.")
     if group == reference:
         raise DataError(f"'{group}' cannot be compared with itself: choose two conditions.")
-    types = np.full(len(conditions), "all cells") if cell_type is None else cell_type
+    types = np.full(len(conditions), ALL_CELLS) if cell_type is None else cell_type
     codes, names = group_codes(types)
     least = max(min_cells, MIN_CELLS)
     rows = []
@@ -192,9 +195,10 @@ def energy_by_type(
         if size < least:
             rows.append({**row, "n_used": 0})
             continue
-        # The seed of a type is its own, so that its figures do not change with the other types.
-        rng = np.random.default_rng([seed, *name.encode()])
-        x, y = (np.asarray(points[rng.choice(c, size, replace=False)], np.float64) for c in cells)
+        x, y = (
+            np.asarray(points[cells], np.float64)
+            for cells in energy_cells(conditions, types, group, reference, name, max_cells, seed)
+        )
         value, p, _ = permutation_test(
             x, y, distance=distance, n_permutations=n_permutations, seed=seed
         )
@@ -221,6 +225,30 @@ def energy_by_type(
     return table.sort_values("energy_distance", ascending=False, kind="stable").reset_index(
         drop=True
     )
+
+
+def energy_cells(
+    condition: pd.Series | np.ndarray | Sequence[str],
+    cell_type: pd.Series | np.ndarray | Sequence[str] | None,
+    group: str,
+    reference: str,
+    name: str,
+    max_cells: int,
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The cells of one type that :func:`energy_by_type` compares: positions of equal number.
+
+    The draw depends on the seed and the type's name, not on the other types.
+    """
+    conditions = pd.Series(condition).reset_index(drop=True).map(str, na_action="ignore").to_numpy()
+    types = np.full(len(conditions), ALL_CELLS) if cell_type is None else cell_type
+    codes, names = group_codes(types)
+    own = codes == names.index(name)
+    cells = [np.flatnonzero(own & (conditions == c)) for c in (group, reference)]
+    size = min(max_cells, *map(len, cells))
+    rng = np.random.default_rng([seed, *name.encode()])
+    x, y = (rng.choice(c, size, replace=False) for c in cells)
+    return x, y
 
 
 def _spread(points: np.ndarray, distance: Distance) -> float:

@@ -53,10 +53,10 @@ class Pseudobulk:
 
 def sum_by_sample(
     counts: Any,
-    sample: pd.Series | Sequence[str],
-    condition: pd.Series | Sequence[str],
+    sample: pd.Series | np.ndarray | Sequence[str],
+    condition: pd.Series | np.ndarray | Sequence[str],
     *,
-    block: pd.Series | Sequence[str] | None = None,
+    block: pd.Series | np.ndarray | Sequence[str] | None = None,
     min_cells: int = 10,
 ) -> Pseudobulk:
     """Sum raw counts over the cells of each sample and condition.
@@ -119,7 +119,7 @@ def _are_counts(matrix: Any) -> None:
         )
 
 
-def _words(values: pd.Series | Sequence[str]) -> np.ndarray:
+def _words(values: pd.Series | np.ndarray | Sequence[str]) -> np.ndarray:
     series = pd.Series(values).reset_index(drop=True).astype(object)
     return series.map(str, na_action="ignore").to_numpy()
 
