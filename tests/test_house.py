@@ -14,6 +14,7 @@ from core.settings import PROJECT_ROOT
 ROOMS = (
     ("errors", "registry", "progress"),
     ("settings",),
+    ("isolated",),
     ("data",),
     ("molecules",),
     ("featurizers",),
