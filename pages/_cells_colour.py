@@ -37,9 +37,9 @@ def choose(view: CellView) -> Colour:
     kinds = [GENE, SET, *([GROUPS] if view.groupings else []), NUMBER]
     if view.selections:
         kinds.append(SELECTION)
-    left, right = st.columns([3, 4], vertical_alignment="bottom")
+    left, right = st.columns([2, 4], vertical_alignment="bottom")
     with left:
-        kind = choice.segments("Colour by", kinds, key="by", default=GENE)
+        kind = choice.select("Colour by", kinds, key="by", default=GENE)
     with right:
         if kind == GENE:
             return _gene(view)

@@ -25,7 +25,7 @@ def choose_scene(view: CellView) -> Scene:
         raise DataError(
             "These cells have no embedding yet: open the section Embedding and compute one."
         )
-    left, right, options = st.columns([7, 6, 1.3], vertical_alignment="bottom")
+    left, right, options = st.columns([6, 6, 1.6], vertical_alignment="bottom")
     with left:
         colour = colours.choose(view)
     with right:
@@ -60,7 +60,7 @@ def show(view: CellView) -> None:
     scene = choose_scene(view)
     with guard():
         pictures.draw(view, scene)
-    left, right = st.columns([6, 5], gap="large")
+    left, right = st.columns([7, 5], gap="large")
     with left, guard():
         numbers.show(view, scene)
     with right:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.metrics.gene_contrast import ALL_CELLS, gene_contrast
 from pages._cells_scene import NONE, Scene, first_cell_type
@@ -29,12 +30,13 @@ def show(view: CellView, scene: Scene) -> None:
     if scene.colour.values is None:
         _groups(scene)
         return
+    top = st.container()
     column = _choose_type(view, scene.split)
     groups = view.labels(column) if column else None
     if len(scene.conditions) == 2:
-        _two(view, scene, column, groups)
+        _two(top, view, scene, column, groups)
     else:
-        _one(scene, column, groups)
+        _one(top, scene, column, groups)
 
 
 def _choose_type(view: CellView, split: str | None) -> str | None:
@@ -52,14 +54,16 @@ def _choose_type(view: CellView, split: str | None) -> str | None:
     return None if chosen == NONE else chosen
 
 
-def _two(view: CellView, scene: Scene, column: str | None, groups: pd.Series | None) -> None:
+def _two(
+    top: DeltaGenerator, view: CellView, scene: Scene, column: str | None, groups: pd.Series | None
+) -> None:
     first, second = scene.conditions
     key = (view.content_hash, str(scene.split), first, second, scene.colour.name, str(column))
     assert scene.colour.values is not None
     table = _contrast(key, scene.colour.values, scene.masks[0], scene.masks[1], groups)
     everything = table.iloc[0]
     signed = scene.colour.signed
-    left, middle, right = st.columns(3)
+    left, middle, right = top.columns(3)
     for place, name, side in ((left, first, "first"), (middle, second, "second")):
         share, mean = everything[f"share_{side}"], everything[f"mean_{side}"]
         with place:
@@ -89,15 +93,17 @@ def _two(view: CellView, scene: Scene, column: str | None, groups: pd.Series | N
     st.dataframe(
         _shown(table, first, second, column, signed),
         hide_index=True,
+        placeholder="–",
         height=min(38 + 35 * len(table), 350),
         column_config={
-            "q (BH)": st.column_config.NumberColumn(format="%.2g"),
+            "δ": st.column_config.NumberColumn(help="Cliff's delta"),
+            "q": st.column_config.NumberColumn(format="%.2g"),
             "p": st.column_config.NumberColumn(format="%.2g"),
         },
     )
     st.caption(
         f"{plain(second)} against {plain(first)}. p: Wilcoxon rank sum ([Mann & Whitney 1947]"
-        "(https://doi.org/10.1214/aoms/1177730491)); q: Benjamini–Hochberg over the groups listed. "
+        "(https://doi.org/10.1214/aoms/1177730491)); δ: Cliff's delta; q: Benjamini–Hochberg over the groups listed. "
         "Empty: fewer than three cells on a side. Cells of one donor are not independent "
         "replicates: read p as a ranking, the effect size as the finding."
     )
@@ -106,24 +112,20 @@ def _two(view: CellView, scene: Scene, column: str | None, groups: pd.Series | N
 def _shown(
     table: pd.DataFrame, first: str, second: str, column: str | None, signed: bool
 ) -> pd.DataFrame:
+    sides = ((first, "first"), (second, "second"))
     columns: dict[str, object] = {column or "Cells": table["group"]}
-    for name, side in ((first, "first"), (second, "second")):
-        columns[f"n {name}"] = table[f"n_{side}"]
-        if not signed:
-            columns[f"% {name}"] = (100 * table[f"share_{side}"]).round(1)
-        columns[f"mean {name}"] = table[f"mean_{side}"].round(3)
-    columns |= {
-        "Cliff's delta": table["cliffs_delta"].round(2),
-        "p": table["p"],
-        "q (BH)": table["p_adjusted"],
-    }
+    if not signed:
+        columns |= {f"% {name}": (100 * table[f"share_{side}"]).round(1) for name, side in sides}
+    columns |= {f"mean {name}": table[f"mean_{side}"].round(3) for name, side in sides}
+    columns |= {"δ": table["cliffs_delta"].round(2), "q": table["p_adjusted"], "p": table["p"]}
+    columns |= {f"n {name}": table[f"n_{side}"] for name, side in sides}
     return pd.DataFrame(columns)
 
 
-def _one(scene: Scene, column: str | None, groups: pd.Series | None) -> None:
+def _one(top: DeltaGenerator, scene: Scene, column: str | None, groups: pd.Series | None) -> None:
     values = scene.colour.values
     assert values is not None
-    left, right = st.columns(2)
+    left, right = top.columns(2)
     left.metric("Cells above 0", f"{(values > 0).mean():.1%}", border=True)
     right.metric("Mean", f"{values.mean(dtype=np.float64):.3g}", border=True)
     if groups is None:

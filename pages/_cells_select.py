@@ -73,9 +73,7 @@ def _heard(view: CellView, scene: Scene) -> None:
         key="cells-listener",
         token=scene.token,
         ink=view.palette.text,
-        shapes=[
-            {"panel": s.panel, "points": s.points} for s in _shapes(view) if s.token == scene.token
-        ],
+        alive=[s.panel for s in _shapes(view) if s.token == scene.token],
         home=pictures.home(view, scene),
         on_shape=lambda: None,
         on_cell=lambda: None,
@@ -100,34 +98,35 @@ def _clicked(scene: Scene, message: dict[str, Any]) -> int | None:
 
 @st.fragment
 def panel(view: CellView, scene: Scene) -> None:
-    """The selection beside the figure. A fragment: drawing a shape does not redraw the figure."""
+    """The selection beside the figure. A fragment: neither rules nor shapes redraw the figure."""
+    st.subheader("Selection", anchor=False)
+    with guard():
+        drawn(view, scene)
+    with guard():
+        _rule_widgets(view, scene)
+        saved.listing(view)
+
+
+@st.fragment
+def drawn(view: CellView, scene: Scene) -> None:
+    """What a drawn shape changes, and no more than that: it is sent at each selection."""
     with guard():
         _heard(view, scene)
-        st.subheader("Selection", anchor=False)
         shapes = _shapes(view)
         _toolbar(view, scene, shapes)
         rules = [_union(shapes)] if shapes else []
-        with st.expander("Rules: groups, values, saved selections", key="cells-rules"):
-            if shapes and st.toggle("not the drawn shapes", key="rule-shape-not"):
-                rules = [rules[0].negated()]
-            rules += _rules(view, scene)
-            how = st.segmented_control(
-                "A cell must fulfil",
-                [ALL, ANY],
-                format_func=lambda h: f"{h} of these rules",
-                default=ALL,
-                required=True,
-                key="rule-how",
-            )
+        if shapes and st.session_state.get("rule-shape-not"):
+            rules = [rules[0].negated()]
+        rules += rules_of(view, scene)
         if rules:
-            _result(view, scene, cell_rules.combine(rules, how or ALL), shapes)
+            how = st.session_state.get("rule-how") or ALL
+            _result(view, scene, cell_rules.combine(rules, how), shapes)
         else:
             st.caption(
                 "Draw a lasso or a box in the figure (one in each panel, if you like), or choose "
                 "rules. Wheel: zoom; click: one cell."
             )
         _cell(view)
-        saved.listing(view)
 
 
 def _toolbar(view: CellView, scene: Scene, shapes: list[Shape]) -> None:
@@ -135,8 +134,9 @@ def _toolbar(view: CellView, scene: Scene, shapes: list[Shape]) -> None:
     if not shapes and not zoomed:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        for shape in shapes:
-            st.badge(f"{plain(shape.rule.words)}: {int(shape.rule.mask.sum()):,}", color="blue")
+        if shapes:
+            words = [f"{plain(s.rule.words)}: **{int(s.rule.mask.sum()):,}**" for s in shapes]
+            st.caption(" · ".join(words), width="content")
         if shapes and st.button(
             "Clear", icon=":material/ink_eraser:", type="tertiary", key="clear-shapes"
         ):
@@ -154,60 +154,70 @@ def _union(shapes: list[Shape]) -> Fulfilled:
     return cell_rules.combine([shape.rule for shape in shapes], ANY)
 
 
-def _rules(view: CellView, scene: Scene) -> list[Fulfilled]:
+def _rule_widgets(view: CellView, scene: Scene) -> None:
     """Rules about groups, values and saved selections; each may be turned round."""
+    with st.expander("Rules: groups, values, saved selections", key="cells-rules"):
+        st.segmented_control(
+            "A cell must fulfil",
+            [ALL, ANY],
+            format_func=lambda h: f"{h} of these rules",
+            default=ALL,
+            required=True,
+            key="rule-how",
+        )
+        st.toggle("not what is drawn", key="rule-shape-not")
+        if view.groupings:
+            left, middle, right = st.columns([3, 4, 2], vertical_alignment="bottom")
+            column = left.selectbox("Column", view.groupings, key="rule-column")
+            middle.multiselect(
+                "is one of",
+                [str(c) for c in view.labels(column).cat.categories],
+                key=f"rule-values-{column}",
+            )
+            right.toggle("not", key="rule-group-not")
+        left, low, high, right = st.columns([3, 2, 2, 2], vertical_alignment="bottom")
+        name = left.selectbox("Value", _values(view, scene), key="rule-value")
+        low.number_input("above", value=0.0, key="rule-above", disabled=name == NOBODY)
+        high.number_input("up to", value=None, key="rule-upto", disabled=name == NOBODY)
+        right.toggle("not", key="rule-value-not")
+        if view.selections:
+            left, right = st.columns([7, 2], vertical_alignment="bottom")
+            names = [s.name for s in view.selections]
+            left.multiselect("in one of the saved selections", names, key="rule-saved")
+            right.toggle("not", key="rule-saved-not")
+
+
+def _values(view: CellView, scene: Scene) -> list[str]:
+    shown = [scene.colour.name] if scene.colour.values is not None else []
+    return [NOBODY, *dict.fromkeys([*shown, *view.numbers])]
+
+
+def rules_of(view: CellView, scene: Scene) -> list[Fulfilled]:
+    """The rules that the widgets ask for, read from the session."""
+    state = st.session_state
     found = []
-    for rule in (_group_rule(view), _value_rule(view, scene), _saved_rule(view)):
-        if rule is not None:
-            found.append(rule)
+    column = state.get("rule-column")
+    values = state.get(f"rule-values-{column}")
+    if column in view.groupings and values:
+        rule = cell_rules.has_label(view.labels(column), values, column)
+        found.append(_turned(rule, "rule-group-not"))
+    name = state.get("rule-value")
+    if name in _values(view, scene) and name != NOBODY:
+        own = name == scene.colour.name and scene.colour.values is not None
+        known = scene.colour.values if own else view.number(name)
+        assert known is not None
+        rule = cell_rules.between(known, state.get("rule-above"), state.get("rule-upto"), name)
+        found.append(_turned(rule, "rule-value-not"))
+    kept = {selection.name for selection in view.selections}
+    chosen = [name for name in state.get("rule-saved") or [] if name in kept]
+    if chosen:
+        rule = cell_rules.combine([Fulfilled(f"'{n}'", view.members(n)) for n in chosen], ANY)
+        found.append(_turned(rule, "rule-saved-not"))
     return found
 
 
 def _turned(rule: Fulfilled, key: str) -> Fulfilled:
     return rule.negated() if st.session_state.get(key) else rule
-
-
-def _group_rule(view: CellView) -> Fulfilled | None:
-    if not view.groupings:
-        return None
-    left, middle, right = st.columns([3, 5, 2], vertical_alignment="bottom")
-    column = left.selectbox("Column", view.groupings, key="rule-column")
-    labels = view.labels(column)
-    values = middle.multiselect(
-        "is one of", [str(c) for c in labels.cat.categories], key=f"rule-values-{column}"
-    )
-    right.toggle("not", key="rule-group-not")
-    if not values:
-        return None
-    return _turned(cell_rules.has_label(labels, values, column), "rule-group-not")
-
-
-def _value_rule(view: CellView, scene: Scene) -> Fulfilled | None:
-    left, low, high, right = st.columns([3, 2.5, 2.5, 2], vertical_alignment="bottom")
-    shown = scene.colour.name if scene.colour.values is not None else None
-    options = [NOBODY, *dict.fromkeys([*([shown] if shown else []), *view.numbers])]
-    name = left.selectbox("Value", options, key="rule-value")
-    above = low.number_input("above", value=0.0, key="rule-above", disabled=name == NOBODY)
-    upto = high.number_input("up to", value=None, key="rule-upto", disabled=name == NOBODY)
-    right.toggle("not", key="rule-value-not")
-    if name == NOBODY:
-        return None
-    known = scene.colour.values if name == shown else view.number(name)
-    assert known is not None
-    return _turned(cell_rules.between(known, above, upto, name), "rule-value-not")
-
-
-def _saved_rule(view: CellView) -> Fulfilled | None:
-    names = [s.name for s in view.selections]
-    if not names:
-        return None
-    left, right = st.columns([8, 2], vertical_alignment="bottom")
-    chosen = left.multiselect("in one of the saved selections", names, key="rule-saved")
-    right.toggle("not", key="rule-saved-not")
-    if not chosen:
-        return None
-    rules = [Fulfilled(f"'{name}'", view.members(name)) for name in chosen]
-    return _turned(cell_rules.combine(rules, ANY), "rule-saved-not")
 
 
 def _result(view: CellView, scene: Scene, found: Fulfilled, shapes: list[Shape]) -> None:
@@ -229,7 +239,7 @@ def _result(view: CellView, scene: Scene, found: Fulfilled, shapes: list[Shape])
             view.content_hash, name, found.mask, how=found.words, settings=get_settings()
         )
         st.toast(f"Saved {plain(kept.name)}: {kept.n_selected:,} cells.")
-        st.rerun(scope="fragment")
+        st.rerun()
     here = [s for s in shapes if s.token == scene.token]
     if len(here) == 2:
         if st.button("Compare the two shapes", icon=":material/difference:", key="compare-shapes"):

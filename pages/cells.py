@@ -72,9 +72,7 @@ def prepare_example() -> None:
 def open_view() -> CellView | None:
     """The data set in use, opened."""
     prepare_example()
-    left, right = st.columns([2, 3], vertical_alignment="bottom")
-    with left:
-        id = dataset.choose("cells")
+    id = dataset.choose("cells")
     if id is None:
         return None
     status = get_dataset(id, get_settings())
@@ -85,29 +83,39 @@ def open_view() -> CellView | None:
     found = opened.embeddings(opened.key_of(id, key), cells, expression)
     wanted = st.session_state.get("emb", st.query_params.get("emb"))
     embedding = wanted if wanted in found else next(iter(found), None)
-    view = CellView(status, cells, expression, values, embedding, figure.colours())
-    with right:
-        about(view)
-    return view
+    return CellView(status, cells, expression, values, embedding, figure.colours())
 
 
 def about(view: CellView) -> None:
     """What the data is: size, values, origin."""
     status = view.status
     badge.simulated(view.simulated)
-    words = f"{view.n_cells:,} cells × {len(view.genes):,} genes; {view.expression.words}."
-    st.caption(f"{words} {plain(status.help)}")
-    details = (("Note", status.note), ("Citation", status.citation), ("Licence", status.licence))
-    with st.popover("About these cells", icon=":material/info:", type="tertiary"):
-        st.markdown("\n".join(f"- **{name}**: {plain(value)}" for name, value in details if value))
+    size = f"{view.n_cells:,} cells × {len(view.genes):,} genes; values: {view.expression.words}"
+    st.caption(
+        ". ".join(part for part in (plain(status.help).removesuffix("\\."), size) if part) + "."
+    )
+
+
+def details(view: CellView) -> None:
+    """Note, citation and licence."""
+    status = view.status
+    rows = (("Note", status.note), ("Citation", status.citation), ("Licence", status.licence))
+    with st.popover("About", icon=":material/info:", type="tertiary"):
+        st.markdown("\n".join(f"- **{name}**: {plain(value)}" for name, value in rows if value))
 
 
 frame.enter()
 st.title("Cell explorer")
 with guard():
-    view = open_view()
+    left, middle, right = st.columns([3, 8, 1.2], vertical_alignment="bottom")
+    with left:
+        view = open_view()
     if view is not None:
-        section = choose_section()
+        with middle:
+            section = choose_section()
+        with right:
+            details(view)
+        about(view)
         with guard():
             module: ModuleType = importlib.import_module(sections()[section])
             module.show(view)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,8 @@ class Expression:
     totals, detected, mitochondrial
         ``(n_cells,)``: sum and number of non-zero values, and the share (in %) of the sum in
         mitochondrial genes (None where there are none, or where values are no counts).
+    words
+        What :meth:`gene` returns, in words.
     """
 
     genes: pd.Index
@@ -59,6 +62,7 @@ class Expression:
     totals: np.ndarray
     detected: np.ndarray
     mitochondrial: np.ndarray | None = None
+    words: str = "expression as stored"
     _positions: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -69,13 +73,6 @@ class Expression:
     def n_cells(self) -> int:
         """Number of cells."""
         return int(self.stored.shape[0])
-
-    @property
-    def words(self) -> str:
-        """What :meth:`gene` returns, in words."""
-        if self.counts:
-            return f"log1p of counts per {TARGET_SUM:,.0f}"
-        return "expression as stored"
 
     def __contains__(self, gene: object) -> bool:
         return gene in self._positions
@@ -155,12 +152,23 @@ def open_expression(
         stored = sparse.csc_matrix(matrix, dtype=np.float32)
         stored.eliminate_zeros()
         stored.sort_indices()
-        return _with_totals(genes, stored, counts, mito)
+        return _with_totals(genes, stored, counts, mito, _words(cells, counts))
     if cache is None:
         raise DataError("A data set on disk needs a cache folder for its copy by gene.")
     if not (cache / DONE).exists():
         write_by_gene(cells, cache, on_progress=on_progress)
-    return _mapped(genes, cache, counts, len(mito) > 0)
+    return _mapped(genes, cache, counts, len(mito) > 0, _words(cells, counts))
+
+
+def _words(cells: AnnData, counts: bool) -> str:
+    """What values are: as we make them, or as scanpy's note in ``uns`` says."""
+    if counts:
+        return f"log1p of counts per {TARGET_SUM:,.0f}"
+    note = cells.uns.get("log1p")
+    if not isinstance(note, Mapping):
+        return "expression as stored"
+    base = note.get("base")
+    return "log1p" if base is None else f"log{float(base):g}(1 + x)"
 
 
 def _stored_values(matrix: Any) -> int:
@@ -168,13 +176,13 @@ def _stored_values(matrix: Any) -> int:
 
 
 def _with_totals(
-    genes: pd.Index, stored: sparse.csc_matrix, counts: bool, mito: np.ndarray
+    genes: pd.Index, stored: sparse.csc_matrix, counts: bool, mito: np.ndarray, words: str
 ) -> Expression:
     totals = np.asarray(stored.sum(axis=1), dtype=np.float64).ravel()
     detected = np.bincount(stored.indices, minlength=stored.shape[0])
     part = np.asarray(stored[:, mito].sum(axis=1), dtype=np.float64).ravel()
     percent = _percent(part, totals) if counts and len(mito) else None
-    return Expression(genes, stored, counts, totals, detected, percent)
+    return Expression(genes, stored, counts, totals, detected, percent, words)
 
 
 def _percent(part: np.ndarray, totals: np.ndarray) -> np.ndarray:
@@ -251,7 +259,7 @@ def _place(cells: AnnData, lengths: np.ndarray, folder: Path, on_progress: OnPro
     indices.flush()
 
 
-def _mapped(genes: pd.Index, folder: Path, counts: bool, has_mito: bool) -> Expression:
+def _mapped(genes: pd.Index, folder: Path, counts: bool, has_mito: bool, words: str) -> Expression:
     def array(name: str, mmap: bool = False) -> np.ndarray:
         return np.load(folder / f"{name}.npy", mmap_mode="r" if mmap else None, allow_pickle=False)
 
@@ -275,4 +283,4 @@ def _mapped(genes: pd.Index, folder: Path, counts: bool, has_mito: bool) -> Expr
         ) from None
     stored.has_sorted_indices = True
     percent = _percent(part, totals) if counts and has_mito else None
-    return Expression(genes, stored, counts, totals, detected, percent)
+    return Expression(genes, stored, counts, totals, detected, percent, words)

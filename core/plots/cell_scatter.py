@@ -26,7 +26,7 @@ MOST_NAMED = 8_000
 MOST_COLOURS = 40
 #: Share of positive values above which the colour no longer changes.
 CLIP = 0.99
-HEIGHT = 520
+HEIGHT = 500
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def draw(
     points = visible <= MOST_POINTS
     fig = make_subplots(
         cols=len(panels),
-        horizontal_spacing=0.025,
+        horizontal_spacing=0.03,
         subplot_titles=[label(panel.title) for panel in panels] if len(panels) > 1 else None,
     )
     if points:
@@ -160,20 +160,27 @@ def draw(
         traces = []
         _images(fig, coordinates, inside, every, colour, aggregate, clip, seen, palette)
     style(fig, palette, height=height)
-    _axes(fig, axes, seen, len(panels))
+    _axes(fig, axes, seen, len(panels), palette)
+    fig.update_annotations(yshift=6, font={"size": 14})
     fig.update_layout(
         dragmode="lasso",
         hovermode="closest",
         uirevision=revision or None,
         newselection={"mode": "immediate"},
         legend={"y": 1, "yanchor": "top", "itemsizing": "constant", "font": {"size": 12}},
-        margin={"l": 8, "r": 8, "t": 34 if len(panels) > 1 else 12, "b": 8},
+        margin={"l": 8, "r": 8, "pad": 0, "t": 40 if len(panels) > 1 else 16, "b": 8},
     )
     return Drawn(fig, tuple(traces), points, seen, visible)
 
 
-def _axes(fig: go.Figure, axes: tuple[str, str], window: Window, n: int) -> None:
-    quiet = {"showgrid": False, "zeroline": False, "showticklabels": False, "showline": True}
+def _axes(fig: go.Figure, axes: tuple[str, str], window: Window, n: int, palette: Palette) -> None:
+    quiet: dict[str, object] = {
+        "showgrid": False,
+        "zeroline": False,
+        "showticklabels": False,
+        "showline": True,
+    }
+    quiet |= {"linecolor": palette.grid}
     fig.update_xaxes(title=label(axes[0]), range=list(window.x_range), mirror=True, **quiet)
     fig.update_yaxes(range=list(window.y_range), mirror=True, **quiet)
     fig.update_yaxes(title=label(axes[1]), col=1)

@@ -53,7 +53,8 @@ def sidebar() -> Callable[[], None]:
         st.caption(f"PerturbScope {__version__}")
 
     def name_dataset() -> None:
-        chosen = in_use() or st.query_params.get(KEYS["perturbation"]) or "none chosen yet"
+        kind = "cells" if KEYS["cells"] in st.query_params else "perturbation"
+        chosen = in_use(kind) or st.query_params.get(KEYS[kind]) or "none chosen yet"
         place.caption(f":material/database: Data set: **{plain(chosen)}**")
 
     name_dataset()
