@@ -34,7 +34,7 @@ def leiden(
     return _partition(_graph(connectivities), resolution, seed, n_iterations)
 
 
-def _graph(connectivities: sparse.spmatrix):  # type: ignore[no-untyped-def]
+def _graph(connectivities: sparse.spmatrix):
     import igraph
 
     upper = sparse.triu(connectivities, k=1).tocoo()
@@ -45,7 +45,7 @@ def _graph(connectivities: sparse.spmatrix):  # type: ignore[no-untyped-def]
     return graph
 
 
-def _partition(graph, resolution: float, seed: int, n_iterations: int) -> np.ndarray:  # type: ignore[no-untyped-def]
+def _partition(graph, resolution: float, seed: int, n_iterations: int) -> np.ndarray:
     import igraph
 
     # igraph draws from one generator of the whole process: give it a seeded one, then its own.
@@ -96,6 +96,8 @@ class Sweep:
         ``mean_ari, mean_nmi, mean_batch_ari`` are over resolutions from 0.1 to 0.3 (over all
         of them where none is in that range), ``mean_ari_all`` over the whole sweep.
         """
+        if self.table.empty:
+            return {}
         best = self.table.iloc[self.best]
         inside = self.table[self.table["resolution"].between(LOW - 1e-9, HIGH + 1e-9)]
         inside = self.table if inside.empty else inside
@@ -146,7 +148,9 @@ def sweep(
                 "batch_ari": ari(batches, found),
             }
         )
-    return Sweep(np.stack(clusters), pd.DataFrame(rows))
+    shape = (len(clusters), graph.vcount())
+    table = pd.DataFrame(rows, columns=["resolution", "n_clusters", "ari", "nmi", "batch_ari"])
+    return Sweep(np.array(clusters, dtype=np.int64).reshape(shape), table)
 
 
 def ari(truth: np.ndarray | None, found: np.ndarray) -> float:

@@ -358,7 +358,7 @@ def _means(values: np.ndarray, codes: np.ndarray, n_groups: int) -> np.ndarray:
     return np.bincount(codes, weights=values, minlength=n_groups) / np.maximum(sizes, 1)
 
 
-def _medians(values, codes, n_groups, scale):  # type: ignore[no-untyped-def]
+def _medians(values, codes, n_groups, scale):
     return np.array(
         [
             scale(np.median(values[codes == g])) if (codes == g).any() else np.nan

@@ -13,6 +13,8 @@ from core.metrics.neighbours import nearest
 #: scib-metrics has them.
 COMPONENTS, LEAST_K, MOST_K, LEAST_PART = 100, 10, 70, 0.75
 FEWEST_CELLS = 10
+#: Up to so many cells all eigenvectors at once are faster than the strongest ones alone.
+_DENSE = 400
 
 
 def acceptance(neighbours: np.ndarray, batches: np.ndarray, alpha: float = 0.05) -> np.ndarray:
@@ -91,27 +93,30 @@ def diffusion_map(graph: sparse.csr_matrix, n_components: int) -> np.ndarray:
     """Multiscale diffusion map of a connected graph, float32 ``(n, n_components)``.
 
     Density-normalised symmetric transitions (Coifman & Lafon 2006); each eigenvector is scaled by
-    ``e / (1 - e)``, the sum over all diffusion times, the stationary one by 1.
-    """
-    matrix = graph.astype(np.float64)
-    density = np.asarray(matrix.sum(axis=0)).ravel()
-    inverse = sparse.diags(1 / density)
-    kernel = inverse @ matrix @ inverse
-    root = sparse.diags(1 / np.sqrt(np.asarray(kernel.sum(axis=0)).ravel()))
-    transitions = (root @ kernel @ root).tocsr()
-    n = graph.shape[0]
-    if n_components >= n - 1 or n <= 4 * n_components:
-        from scipy.linalg import eigh
+    ``e / (1 - e)``, the sum over all diffusion times, the stationary one (``e = 1``) by 1.
 
-        values, vectors = eigh(transitions.toarray())
+    Single precision, step by step as in scib-metrics: there the stationary eigenvalue of a small
+    cell type may round to just below 1, its scale is then 16 million, and neighbours are cells of
+    like density. A score that is to equal the package's must follow it in that.
+    """
+    n = graph.shape[0]
+    density = np.asarray(graph.sum(axis=0)).ravel()
+    with np.errstate(divide="ignore"):
+        inverse = sparse.spdiags(1.0 / density, 0, n, n)
+        kernel = inverse @ graph @ inverse
+        root = np.sqrt(np.asarray(kernel.sum(axis=0)).ravel())
+        scale = sparse.spdiags(1.0 / root, 0, n, n)
+    transitions = (scale @ kernel @ scale).astype(np.float64)
+    if n <= _DENSE:
+        values, vectors = np.linalg.eigh(transitions.toarray())
         strongest = np.argsort(-np.abs(values), kind="stable")[:n_components]
+        values, vectors = values[strongest], vectors[:, strongest]
     else:
         from scipy.sparse.linalg import eigsh
 
-        start = np.sqrt(np.asarray(kernel.sum(axis=0)).ravel()) + 1 / n
+        start = root.astype(np.float64) + 1 / n
         values, vectors = eigsh(transitions, k=n_components, which="LM", v0=start)
-        strongest = np.argsort(-np.abs(values), kind="stable")
-    values, vectors = values[strongest], vectors[:, strongest]
-    stationary = np.abs(1 - values) < 1e-7
-    scales = np.where(stationary, 1.0, values / np.where(stationary, 1.0, 1 - values))
-    return (vectors * scales).astype(np.float32)
+    single = values.astype(np.float32) + np.float32(1e-8)
+    stationary = single == 1
+    scales = np.where(stationary, 1, single / np.where(stationary, 1, 1 - single))
+    return vectors.astype(np.float32) * scales.astype(np.float32)

@@ -12,8 +12,6 @@ from core.errors import DataError
 
 #: Neighbours (the cell itself included) that the scores of scib-metrics look at.
 K_GRAPH, K_KBET, K_LISI = 15, 50, 90
-#: Bisection of the bandwidth as UMAP does it: tolerance, steps, least share of the mean distance.
-_TOLERANCE, _STEPS, _LEAST_SCALE = 1e-5, 64, 1e-3
 
 
 @dataclass(frozen=True)
@@ -102,52 +100,20 @@ def _exact(points: np.ndarray, found: np.ndarray, chunk: int = 4096) -> Neighbou
 def fuzzy_union(neighbours: Neighbours) -> sparse.csr_matrix:
     """Connectivities of UMAP (McInnes et al. 2018, arXiv:1802.03426, section 3.1).
 
-    A neighbour at distance ``d`` of cell ``i`` has the weight ``exp(-(d - rho_i) / sigma_i)``,
-    with ``rho_i`` the distance of the nearest other cell and ``sigma_i`` such that the weights
-    sum to ``log2(k)``; the union of both directions is ``a + b - ab``.
+    By UMAP's own function, so that graphs are those of scanpy and scib-metrics to the last digit.
     """
-    distances = neighbours.distances.astype(np.float64)
-    n, k = distances.shape
-    positive = np.where(distances > 0, distances, np.inf)
-    rho = positive.min(axis=1, initial=np.inf)
-    rho[~np.isfinite(rho)] = 0.0
-    sigma = _bandwidths(distances, rho, np.log2(k))
-    mean_row = distances.mean(axis=1)
-    least = np.where(rho > 0, mean_row, distances.mean()) * _LEAST_SCALE
-    sigma = np.maximum(sigma, least)
-    excess = np.maximum(distances - rho[:, None], 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        weights = np.where(excess > 0, np.exp(-excess / sigma[:, None]), 1.0)
-    weights[neighbours.indices == np.arange(n)[:, None]] = 0.0
-    rows = np.repeat(np.arange(n), k)
-    one_way = sparse.csr_matrix(
-        (weights.ravel(), (rows, neighbours.indices.ravel())), shape=(n, n), dtype=np.float64
-    )
-    one_way.eliminate_zeros()
-    other = one_way.T.tocsr()
-    union = (one_way + other - one_way.multiply(other)).tocsr().astype(np.float32)
-    union.eliminate_zeros()
+    from umap.umap_ import fuzzy_simplicial_set
+
+    nothing = sparse.coo_matrix((neighbours.n, 1), dtype=np.float32)
+    union = fuzzy_simplicial_set(
+        nothing,
+        n_neighbors=neighbours.k,
+        random_state=None,
+        metric=None,
+        knn_indices=neighbours.indices,
+        knn_dists=neighbours.distances,
+        set_op_mix_ratio=1.0,
+        local_connectivity=1.0,
+    )[0].tocsr()
     union.sort_indices()
     return union
-
-
-def _bandwidths(distances: np.ndarray, rho: np.ndarray, target: float) -> np.ndarray:
-    """``sigma`` of each row by bisection, all rows at once; the first neighbour is the row."""
-    n = len(distances)
-    low, high, middle = np.zeros(n), np.full(n, np.inf), np.ones(n)
-    excess = distances[:, 1:] - rho[:, None]
-    active = np.arange(n)
-    for _ in range(_STEPS):
-        part = excess[active]
-        terms = np.where(part > 0, np.exp(-np.maximum(part, 0) / middle[active, None]), 1.0)
-        total = terms.sum(axis=1)
-        going = np.abs(total - target) >= _TOLERANCE
-        active, total = active[going], total[going]
-        if not len(active):
-            break
-        above = total > target
-        high[active[above]] = middle[active[above]]
-        low[active[~above]] = middle[active[~above]]
-        bounded = np.isfinite(high[active])
-        middle[active] = np.where(bounded, (low[active] + high[active]) / 2, middle[active] * 2)
-    return middle
