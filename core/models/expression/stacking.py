@@ -42,6 +42,11 @@ class Stack:
                 self.gram[j, i] = self.gram[i, j]
         self.n += targets.size
 
+    def merge(self, gram: np.ndarray, n: int) -> None:
+        """Add what another :class:`Stack` of the same models collected."""
+        self.gram += gram
+        self.n += n
+
     def weights(self) -> np.ndarray:
         """Weights ``(k,)``."""
         return simplex_weights(self.gram / max(self.n, 1))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+import re
+from typing import Any
 
+from pydantic import Field, field_validator, model_validator
+
+from core.models.expression.base import EXPRESSION_MODELS
 from core.studies.base import StudyConfig
 
 
@@ -55,3 +59,113 @@ class LandmarkDataConfig(StudyConfig):
         0.2, gt=0, lt=0.9, title="Test share", description="Share of each cell type held out."
     )
     seed: int = Field(0, ge=0, title="Sampling seed", description="Seed of balancing and sampling.")
+
+
+class ExpressionModelConfig(StudyConfig):
+    """One model of the run and its own parameters."""
+
+    name: str = Field("ridge", title="Model", description="A registered expression model.")
+    params: dict[str, Any] = Field(
+        default_factory=dict, title="Parameters", description="Parameters of that model."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> ExpressionModelConfig:
+        EXPRESSION_MODELS.get(self.name).value.Params(**self.params)
+        return self
+
+
+#: What is run unless something else is asked for: the paper's models, and those past it.
+DEFAULT_MODELS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("mean", {}),
+    ("cell_type_mean", {}),
+    ("linear_raw", {}),
+    ("linear", {}),
+    ("dnn", {}),
+    ("dnn", {"loss": "weighted"}),
+    ("ridge", {}),
+    ("reduced_rank_ridge", {}),
+    ("pls", {}),
+    ("knn", {}),
+    ("kernel_ridge", {}),
+    ("residual_network", {}),
+    ("ratio_ridge", {}),
+    ("ratio_knn", {"n_neighbors": 100}),
+    ("ratio_kernel", {}),
+)
+
+
+class LandmarksConfig(StudyConfig):
+    """The landmark study: predict every other gene from a few, in cells never seen."""
+
+    name: str = Field(
+        "", max_length=80, title="Run name", description="A name you will recognise; optional."
+    )
+    dataset: str = Field("baron-human", title="Data set", description="Cells with raw counts.")
+    data: LandmarkDataConfig = Field(LandmarkDataConfig(), title="Filters and split")
+    genes: tuple[str, ...] = Field(
+        (),
+        title="Measured genes",
+        description="Symbols, separated by commas or spaces; empty: the 978 L1000 landmarks.",
+    )
+    gene_set: str = Field(
+        "", max_length=80, title="Name of the set", description="How the measured genes are called."
+    )
+    models: tuple[ExpressionModelConfig, ...] = Field(
+        tuple(
+            ExpressionModelConfig.model_construct(name=name, params=params)
+            for name, params in DEFAULT_MODELS
+        ),
+        min_length=1,
+        title="Models",
+        description="Each is fitted anew in every split.",
+    )
+    n_splits: int = Field(
+        3, ge=1, le=50, title="Splits", description="Random train-test splits, stratified by type."
+    )
+    ensemble: bool = Field(
+        True,
+        title="Ensemble",
+        description="Join the models, once for each metric, with weights fitted on held-out "
+        "training cells.",
+    )
+    ensemble_folds: int = Field(
+        2,
+        ge=1,
+        le=5,
+        title="Held-out fifths",
+        description="Fifths of the training cells whose predictions weigh the ensemble; every "
+        "model is fitted once more for each.",
+    )
+    save_predictions: bool = Field(
+        True,
+        title="Keep predictions",
+        description="Of the first split's test cells, for the figures of single genes.",
+    )
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        title="Device",
+        description="Of the networks; auto: the installation's setting, else a GPU if there is one.",
+    )
+    seed: int = Field(0, ge=0, title="Seed", description="Of the first split and of the models.")
+
+    @field_validator("genes", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(dict.fromkeys(word for word in re.split(r"[\s,;]+", value) if word))
+        return value
+
+    @field_validator("models")
+    @classmethod
+    def _once(cls, value: tuple[ExpressionModelConfig, ...]) -> tuple[ExpressionModelConfig, ...]:
+        keys = [model.model_dump_json() for model in value]
+        if len(set(keys)) < len(keys):
+            raise ValueError("two models have the same name and parameters")
+        return value
+
+    @property
+    def set_label(self) -> str:
+        """What the measured genes are called."""
+        return self.gene_set or (f"{len(self.genes)} genes" if self.genes else "L1000")
