@@ -29,7 +29,7 @@ class GroupLassoParams(Params):
     """What is predicted, and how finely the penalties are spaced."""
 
     n_components: int = Field(
-        60,
+        30,
         ge=1,
         le=2000,
         title="Components",
