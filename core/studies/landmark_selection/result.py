@@ -48,11 +48,12 @@ class LandmarkSelectionResult:
     def summary(self) -> dict[str, float]:
         """Numbers for the run store: mean held-out error and panel score of each set."""
         found: dict[str, float] = {"seconds": float(self.facts["seconds"])}
-        for row in self.table().itertuples():
-            found[f"held_mse/{row.set}"] = float(row.held_mse)
-            found[f"panel_left/{row.set}"] = float(row.panel_left)
-        found["held_mse"] = float(self.table()["held_mse"].min())
-        found["panel_left"] = float(self.table()["panel_left"].min())
+        table = self.table()
+        for row in table.to_dict("records"):
+            found[f"held_mse/{row['set']}"] = float(row["held_mse"])
+            found[f"panel_left/{row['set']}"] = float(row["panel_left"])
+        found["held_mse"] = float(table["held_mse"].min())
+        found["panel_left"] = float(table["panel_left"].min())
         return found
 
     def data_hash(self) -> str:

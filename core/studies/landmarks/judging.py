@@ -211,7 +211,7 @@ def summarise(scores: pd.DataFrame, reference: str | None = None) -> pd.DataFram
         row: dict[str, object] = {"set": name, "n_genes": float(group["n_genes"].mean())}
         row["n_splits"] = len(group)
         for column in ("held_mse", "panel_left"):
-            mean, low, high = interval(group[column])
+            mean, low, high = interval(group[column].to_numpy())
             row |= {column: mean, f"{column}_low": low, f"{column}_high": high}
             if reference is not None and (scores["set"] == reference).any():
                 base = scores[scores["set"] == reference].set_index("split")[column]
