@@ -93,7 +93,7 @@ class RankTransformerConfig(BaseModel):
             **self.model_dump(),
             "model_type": "bert",
             "architectures": ["BertForMaskedLM"],
-            "attention_probs_dropout_prob": self.hidden_dropout_prob,
+            "attention_probs_dropout_prob": 0.0,
             "position_embedding_type": "absolute",
             "type_vocab_size": 2,
         }

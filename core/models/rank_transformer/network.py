@@ -30,8 +30,8 @@ class EncoderLayer(nn.Module):
         """``(b, l, d)`` to ``(b, l, d)``; ``mask`` is boolean ``(b, 1, 1, l)``, true: attended."""
         b, length, width = hidden.shape
         q, k, v = self.project(hidden)
-        rate = self.dropout.p if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=rate)
+        # no dropout of attention weights: it would rule out the fused kernels on a CPU
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return self.after_attention(hidden, mixed.transpose(1, 2).reshape(b, length, width))
 
     def project(self, hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
