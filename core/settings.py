@@ -40,6 +40,15 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=256, description="Workers of the local cluster.")
     upload_limit_mb: int = Field(2048, ge=1, description="Largest upload that is read, in MB.")
     memory_limit_gb: float = Field(8.0, gt=0, description="Memory limit of one worker, in GB.")
+    import_limit_s: float = Field(
+        600, gt=0, description="Seconds that reading a user's file may take before it is stopped."
+    )
+    chunked_above_mb: int = Field(
+        2000,
+        ge=0,
+        description="Cells whose values take more than this in memory, in MB, are read and "
+        "preprocessed in chunks (through Dask) instead of at once.",
+    )
     mirror: str | None = Field(
         None,
         description="Folder or base URL that replaces the hosts of downloads (air-gapped labs).",

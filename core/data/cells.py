@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 HUMAN, MOUSE, UNKNOWN = "human", "mouse", "unknown"
+#: Line breaks and other characters without a shape.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 ENSEMBL = re.compile(r"ENS([A-Z]{3,4})?G\d{11}(\.\d+)?")
 #: Columns of ``var`` that hold symbols where the names are Ensembl ids.
 SYMBOL_COLUMNS = (
@@ -29,6 +31,10 @@ SYMBOL_COLUMNS = (
     "gene_short_name",
 )
 MOST = 0.5
+#: Share of Ensembl ids from which on, and up to one less it, names count as mixed.
+MIXED = 0.02
+#: Longest name of a column and of a group that is kept whole.
+LONGEST_COLUMN, LONGEST_GROUP = 80, 200
 #: Matrices denser than this stay dense.
 SPARSE_BELOW = 0.5
 
@@ -74,7 +80,15 @@ def validate_cells(cells: AnnData, organism: str | None = None) -> ValidatedCell
     _matrix(cells, understood)
     _layers(cells)
     values = _kind_of_values(cells, understood, warnings)
-    identifiers = _identifiers(cells, understood)
+    organism, identifiers = check_names(cells, organism, understood, warnings)
+    return ValidatedCells(cells, organism, values, identifiers, understood, warnings)
+
+
+def check_names(
+    cells: AnnData, organism: str | None, understood: list[str], warnings: list[str]
+) -> tuple[str, str]:
+    """Tidy the names of genes, cells, columns and groups in place; organism and identifiers."""
+    identifiers = _identifiers(cells, understood, warnings)
     guess = guess_organism(cells.var_names, cells.var)
     if organism is None:
         organism = guess
@@ -86,8 +100,8 @@ def validate_cells(cells: AnnData, organism: str | None = None) -> ValidatedCell
     elif guess not in (UNKNOWN, organism.lower()):
         warnings.append(f"Genes are named as in {guess}, but the organism was given as {organism}.")
     _unique(cells, warnings)
-    _tidy_obs(cells, understood)
-    return ValidatedCells(cells, organism, values, identifiers, understood, warnings)
+    _tidy_obs(cells, understood, warnings)
+    return organism, identifiers
 
 
 def _matrix(cells: AnnData, understood: list[str]) -> None:
@@ -126,7 +140,8 @@ def _first(matrix: Any, bad: np.ndarray) -> tuple[int, int]:
 def _where(cells: AnnData, matrix: Any, bad: np.ndarray) -> str:
     row, column = _first(matrix, bad)
     total = count(int(bad.sum()), "such value")
-    return f"cell '{cells.obs_names[row]}', gene '{cells.var_names[column]}'; {total} in all"
+    cell, gene = shown(cells.obs_names[row]), shown(cells.var_names[column])
+    return f"cell '{cell}', gene '{gene}'; {total} in all"
 
 
 def _layers(cells: AnnData) -> None:
@@ -175,9 +190,16 @@ def _kind_of_values(cells: AnnData, understood: list[str], warnings: list[str]) 
     return "non-negative values"
 
 
-def _identifiers(cells: AnnData, understood: list[str]) -> str:
+def _identifiers(cells: AnnData, understood: list[str], warnings: list[str]) -> str:
     names = cells.var_names.astype(str)
-    share = np.mean([bool(ENSEMBL.fullmatch(name)) for name in names])
+    ensembl = np.array([bool(ENSEMBL.fullmatch(name)) for name in names])
+    share = ensembl.mean()
+    if MIXED < share < 1 - MIXED:
+        warnings.append(
+            f"Genes are named in two ways: {count(int(ensembl.sum()), 'Ensembl id')} (as "
+            f"{names[ensembl][0]}) beside {count(int((~ensembl).sum()), 'other name')} (as "
+            f"{shown(names[~ensembl][0])}), so gene sets and signatures find only a part of them."
+        )
     if share < MOST:
         return "symbols"
     column = next((name for name in SYMBOL_COLUMNS if name in cells.var), None)
@@ -230,22 +252,72 @@ def _unique(cells: AnnData, warnings: list[str]) -> None:
             warnings.append(
                 f"{count(len(again), what)} stood more than once and "
                 f"{'was' if len(again) == 1 else 'were'} made unique with -1, -2 …: "
-                f"{listing(list(again))}."
+                f"{listing([shown(name) for name in again])}."
             )
 
 
-def _tidy_obs(cells: AnnData, understood: list[str]) -> None:
+def shown(name: object, most: int = 40) -> str:
+    """A stranger's name in one sentence: on one line, and not too long."""
+    text = _CONTROL.sub(" ", str(name))
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _clean(names: list[str], most: int, forbidden: str = "") -> list[str]:
+    """Names on one line, at most ``most`` characters long, still different from each other."""
+    taken: set[str] = set()
+    clean = []
+    for name in names:
+        text = _CONTROL.sub(" ", name)
+        for letter in forbidden:
+            text = text.replace(letter, "_")
+        text = text if len(text) <= most else text[: most - 1] + "…"
+        candidate, n = text or "_", 1
+        while candidate in taken:
+            n += 1
+            candidate = f"{text} ({n})"
+        taken.add(candidate)
+        clean.append(candidate)
+    return clean
+
+
+def _tidy_names(frame: pd.DataFrame, warnings: list[str]) -> None:
+    """Columns and groups whose names no file, page or sentence can carry get tame ones."""
+    columns = [str(name) for name in frame.columns]
+    tame = _clean(columns, LONGEST_COLUMN, "/")  # HDF5 takes a slash for a folder
+    changed = [old for old, new in zip(columns, tame, strict=True) if old != new]
+    frame.columns = pd.Index(tame)
+    for name in tame:
+        if not isinstance(frame[name].dtype, pd.CategoricalDtype):
+            continue
+        groups = [str(group) for group in frame[name].cat.categories]
+        better = _clean(groups, LONGEST_GROUP)
+        changed += [old for old, new in zip(groups, better, strict=True) if old != new]
+        if better != list(frame[name].cat.categories):
+            frame[name] = frame[name].cat.rename_categories(better)
+    if changed:
+        warnings.append(
+            f"{count(len(changed), 'name')} of columns or groups {'was' if len(changed) == 1 else 'were'} "
+            f"shortened or cleaned of line breaks and slashes: {listing([repr(shown(c)) for c in changed], 3)}."
+        )
+
+
+def _tidy_obs(cells: AnnData, understood: list[str], warnings: list[str]) -> None:
     """Text columns become categories, so that any mixture of types can be stored."""
     for frame in (cells.obs, cells.var):
+        for name in frame.columns[frame.columns.duplicated()].unique():
+            raise InvalidTableError([f"The column '{shown(name)}' stands more than once."])
         for name in frame.columns:
-            if frame[name].dtype == object:
-                text = frame[name].where(frame[name].notna(), None)
+            if frame[name].dtype == object or isinstance(frame[name].dtype, pd.StringDtype):
+                text = frame[name].astype(object)
+                text = text.where(text.notna(), None)
                 text = text.map(lambda value: None if value is None else str(value))
                 frame[name] = pd.Categorical(text) if frame is cells.obs else text.fillna("")
+        _tidy_names(frame, warnings)
     cells.obs_names.name = cells.var_names.name = None
     if len(cells.obs.columns):
         described = [
-            f"'{name}' ({count(cells.obs[name].nunique(), 'value')})" for name in cells.obs.columns
+            f"'{shown(name)}' ({count(cells.obs[name].nunique(), 'value')})"
+            for name in cells.obs.columns
         ]
         understood.append(f"Cells are described by {listing(described, most=12)}.")
 
@@ -253,15 +325,24 @@ def _tidy_obs(cells: AnnData, understood: list[str]) -> None:
 def cells_hash(cells: AnnData) -> str:
     """SHA-256 over names, descriptions and values: the key of every cache."""
     digest = hashlib.sha256()
+    hash_names(digest, cells)
+    matrix: Any = cells.X
+    parts = [matrix.indptr, matrix.indices, matrix.data] if sparse.issparse(matrix) else [matrix]
+    for part in parts:
+        flat = np.ascontiguousarray(part).reshape(-1)
+        for start in range(0, len(flat), 2**22):
+            update_hash(digest, flat[start : start + 2**22])
+    return digest.hexdigest()
+
+
+def hash_names(digest: Any, cells: AnnData) -> None:
+    """The part of :func:`cells_hash` that is no value."""
     for names in (cells.obs_names, cells.var_names):
         digest.update("\n".join(map(str, names)).encode())
         digest.update(b"\0")
     digest.update(cells.obs.to_csv(index=False, lineterminator="\n").encode())
-    matrix: Any = cells.X
-    parts = [matrix.indptr, matrix.indices, matrix.data] if sparse.issparse(matrix) else [matrix]
-    for part in parts:
-        dtype = "<f4" if part.dtype.kind == "f" else "<i8"
-        flat = np.ascontiguousarray(part).reshape(-1)
-        for start in range(0, len(flat), 2**22):
-            digest.update(flat[start : start + 2**22].astype(dtype).tobytes())
-    return digest.hexdigest()
+
+
+def update_hash(digest: Any, values: np.ndarray) -> None:
+    """Add values, whatever their width, in the widths of :func:`cells_hash`."""
+    digest.update(values.astype("<f4" if values.dtype.kind == "f" else "<i8").tobytes())

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from core.data import store
+from core.data import store, untrusted
+from core.data.orientation import GENES_BY_CELLS, ORIENTATIONS
+from core.data.orientation import orientation as orientation_of
 from core.data.registry import CELLS, DATASETS, KINDS, PERTURBATION, RawArrays, RawTable
 from core.data.workspace import DataSetStatus, status_of
 from core.errors import DataError
@@ -23,9 +25,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 PARQUET, DELIMITED = (".parquet", ".pq"), (".csv", ".tsv", ".txt", ".tab")
-HDF5, R_OBJECTS = (".h5ad",), (".rdata", ".rda", ".rds")
 GZIP_MAGIC = b"\x1f\x8b"
-FORMATS = "parquet, CSV, TSV (also gzipped), h5ad and .RData"
+FORMATS = "parquet, CSV, TSV (also gzipped), h5ad, 10x h5, 10x mtx (zip or tar.gz), loom and .RData"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def import_file(
     kind: str | None = None,
     organism: str | None = None,
     target: str | None = None,
+    orientation: str | None = None,
     settings: Settings | None = None,
     on_progress: OnProgress = silent,
 ) -> ImportReport:
@@ -66,8 +68,8 @@ def import_file(
     Parameters
     ----------
     path
-        Parquet, CSV, TSV (gzipped too; commas, tabs, semicolons or bars), h5ad, or the
-        ``.RData`` of a PanglaoDB sample.
+        Parquet, CSV, TSV (gzipped too; commas, tabs, semicolons or bars), h5ad, 10x h5, the three
+        files of 10x mtx in a zip or tar.gz, loom, or the ``.RData`` of a PanglaoDB sample.
     id, label
         Name in the workspace and for people; by default made of the file's name.
     kind
@@ -76,6 +78,8 @@ def import_file(
         By default guessed from how genes are named, for cells.
     target
         What a value of a perturbation table is, with its unit.
+    orientation
+        ``"cells × genes"`` or ``"genes × cells"`` for cells; by default found from the names.
 
     Raises
     ------
@@ -90,12 +94,31 @@ def import_file(
     _check_file(path, settings)
     id = _free_id(id, path, settings)
     on_progress(0, 0, f"Reading {path.name}")
-    raw, understood = _read(path, kind)
-    on_progress(0, 0, f"Checking {path.name}")
     base = {"label": label or path.name, "source": f"imported from {path.name}"}
-    if isinstance(raw, RawTable | RawArrays):
+    if orientation is not None and orientation not in ORIENTATIONS:
+        raise DataError(f"'{orientation}' is no orientation: use {' or '.join(ORIENTATIONS)}.")
+    if ending(path) in untrusted.ENDINGS:
+        with untrusted.read(path, kind, organism, orientation, settings) as found:
+            if isinstance(found, RawArrays):
+                return _import_table(id, found, target, organism, base, found.notes, settings)
+            on_progress(0, 0, f"Storing {path.name}")
+            meta = {**base, **found.meta}
+            stored = store.adopt_cells(id, found.file, found.shape, settings, meta)
+            understood, warnings = found.meta["understood"], found.meta["warnings"]
+            return ImportReport(status_of(id, stored), tuple(understood), tuple(warnings), ())
+    raw, understood = _read(path, kind, orientation)
+    on_progress(0, 0, f"Checking {path.name}")
+    if isinstance(raw, RawTable):
         return _import_table(id, raw, target, organism, base, understood, settings)
     return _import_cells(id, raw, organism, base, understood, settings)
+
+
+def ending(path: Path) -> str:
+    """The ending that names a file's format, without ``.gz``; ``.tar`` for tar archives."""
+    name = path.name.lower()
+    if name.endswith((".tar.gz", ".tgz", ".tar")):
+        return ".tar"
+    return "." + name.removesuffix(".gz").rsplit(".", 1)[-1]
 
 
 def _check_file(path: Path, settings: Settings) -> None:
@@ -147,25 +170,19 @@ def _free_id(id: str | None, path: Path, settings: Settings) -> str:
 
 
 def _stem(path: Path) -> str:
-    name = path.name.removesuffix(".gz")
+    name = path.name.removesuffix(".gz").removesuffix(".tar").removesuffix(".sparse.RData")
     return name.rsplit(".", 1)[0] if "." in name else name
 
 
-def _read(path: Path, kind: str | None) -> tuple[RawTable | RawArrays | AnnData, list[str]]:
-    ending = "." + path.name.lower().removesuffix(".gz").rsplit(".", 1)[-1]
-    if ending in HDF5:
-        return _read_h5ad(path, kind)
-    if ending in R_OBJECTS:
-        from core.data.readers.r_objects import read_sparse
-
-        if kind == PERTURBATION:
-            raise DataError(f"An R object ({path.name}) can only be read as cells.")
-        return read_sparse(path), ["The sparse matrix of the R file was read as genes × cells."]
-    if ending in PARQUET:
+def _read(
+    path: Path, kind: str | None, orientation: str | None
+) -> tuple[RawTable | AnnData, list[str]]:
+    """A table in text or parquet, as what it holds."""
+    if ending(path) in PARQUET:
         from core.data.readers.competition import parquet_origin, read_parquet
 
         frame, understood, origin = read_parquet(path), [], parquet_origin(path)
-    elif ending in DELIMITED:
+    elif ending(path) in DELIMITED:
         from core.data.readers.delimited import read_delimited
 
         frame, dialect = read_delimited(path)
@@ -179,9 +196,29 @@ def _read(path: Path, kind: str | None) -> tuple[RawTable | RawArrays | AnnData,
         if simulated:
             understood.append("The file says that its values were simulated.")
         return RawTable(frame, origin.get("target"), simulated=simulated), understood
-    from core.data.readers.h5ad import cells_from_frame
+    return _cells_of(frame, orientation, understood)
 
-    return cells_from_frame(frame), [*understood, "Rows were read as cells."]
+
+def _cells_of(
+    frame: pd.DataFrame, asked: str | None, understood: list[str]
+) -> tuple[AnnData, list[str]]:
+    """Cells of a table, whichever side they stand on."""
+    from core.data.readers.h5ad import cells_from_frame, cells_from_genes
+
+    named = len(frame) > 0 and not pd.api.types.is_numeric_dtype(frame.iloc[:, 0].dtype)
+    found = asked or orientation_of(frame.iloc[:, 0] if named else (), frame.columns)
+    if found == GENES_BY_CELLS and named:
+        why = "as asked" if asked else "for they are named as genes"
+        return cells_from_genes(frame), [*understood, f"Rows were read as genes, {why}."]
+    if asked == GENES_BY_CELLS:
+        raise DataError("The first column of the table does not name its genes: it holds numbers.")
+    note = "Rows were read as cells."
+    if found is None:
+        note = (
+            "Rows were read as cells; no names tell genes from cells, so give the orientation if "
+            "that is wrong."
+        )
+    return cells_from_frame(frame), [*understood, note]
 
 
 def _kind_of(frame: pd.DataFrame) -> str:
@@ -195,17 +232,6 @@ def _kind_of(frame: pd.DataFrame) -> str:
     if {"sm_name", "SMILES"} & set(found.roles) or found.near_miss(frame):
         return PERTURBATION
     return CELLS
-
-
-def _read_h5ad(path: Path, kind: str | None) -> tuple[RawArrays | AnnData, list[str]]:
-    from core.data.readers.competition import looks_like_op2, read_op2_h5ad
-    from core.data.readers.h5ad import read_h5ad
-
-    if kind == PERTURBATION or (kind is None and looks_like_op2(path)):
-        arrays = read_op2_h5ad(path)
-        arrays.target = None
-        return arrays, ["Rows of the h5ad were read as pairs, X as the response of its genes."]
-    return read_h5ad(path), []
 
 
 def _import_table(

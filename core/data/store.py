@@ -169,6 +169,17 @@ def write_cells(
         )
 
 
+def adopt_cells(
+    id: str, file: Path, shape: tuple[int, int], settings: Settings, meta: dict[str, Any]
+) -> dict[str, Any]:
+    """As :func:`write_cells`, for an h5ad file of our own making, which is moved."""
+    with _new_folder(id, settings) as folder:
+        shutil.move(file, folder / H5AD)
+        return _finish(
+            folder, {**meta, "id": id, "kind": CELLS, "n_rows": shape[0], "n_vars": shape[1]}
+        )
+
+
 def _damaged(id: str, why: object) -> DataError:
     return DataError(f"The stored data set '{id}' is damaged ({why}): prepare or import it again.")
 

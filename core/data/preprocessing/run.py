@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,7 @@ def preprocess(
     config = config or Preprocessing()
     on_progress(0, STEPS, "Looking for raw counts")
     counts = counts_of(cells)
-    _known_columns(cells.obs, config)
+    known_columns(cells.obs, config)
     kept = select(counts, cells.obs, mitochondrial(cells), config, cells.obs_names, on_progress)
     on_progress(3, STEPS, "Taking what is left")
     taken = take(counts, kept.rows, kept.columns)
@@ -100,7 +101,8 @@ class Kept:
     steps: list[str]
 
 
-def _known_columns(obs: pd.DataFrame, config: Preprocessing) -> None:
+def known_columns(obs: pd.DataFrame, config: Preprocessing) -> None:
+    """Refuse a config that names a column of ``obs`` that is not there."""
     for key in (config.balance_key, config.hvg_batch_key):
         if key is not None and key not in obs:
             known = listing([f"'{name}'" for name in obs.columns]) or "none"
@@ -265,10 +267,20 @@ def variable_genes(
 def mark_highest(cells: AnnData, n: int) -> None:
     """Mark the ``n`` genes of highest mean ``X``; ties go to the earlier gene."""
     matrix: Any = cells.X
-    means = np.asarray(matrix.mean(axis=0, dtype=np.float64)).ravel()
+    parts = [matrix] if not hasattr(matrix, "numblocks") else _row_blocks(matrix)
+    totals = np.sum(
+        [np.asarray(part.sum(axis=0, dtype=np.float64)).ravel() for part in parts], axis=0
+    )
+    means = totals / max(cells.n_obs, 1)
     marked = np.zeros(cells.n_vars, dtype=bool)
     marked[np.argsort(-means, kind="stable")[:n]] = True
     cells.var["means"], cells.var["highly_variable"] = means, marked
+
+
+def _row_blocks(array: Any) -> Iterator[Any]:
+    """Blocks of rows of a Dask array, one after the other."""
+    for i in range(array.numblocks[0]):
+        yield array.blocks[i, 0].compute(scheduler="synchronous")
 
 
 def _dispersion(cells: AnnData, n: int, config: Preprocessing) -> None:

@@ -92,6 +92,33 @@ def read_bone_marrow(files: Mapping[str, Path], on_progress: OnProgress) -> AnnD
     return cells
 
 
+def cells_from_genes(frame: pd.DataFrame) -> AnnData:
+    """Cells of a table of genes × cells: the first column names the genes, each other is a cell."""
+    import anndata
+
+    if frame.empty:
+        raise DataError("The table has a header but no rows.")
+    genes = pd.Index(frame.iloc[:, 0].astype(str))
+    names = [str(name) for name in frame.columns[1:]]
+    columns = []
+    for position, name in enumerate(names, start=1):
+        values = numbers(frame.iloc[:, position])
+        if values.isna().any():
+            i = int(np.flatnonzero(values.isna())[0])
+            raise DataError(
+                f"The cell '{name}' has no number in row {i + 1:,} (gene {genes[i]!s}): it is "
+                f"'{frame.iloc[i, position]!s}'."
+            )
+        columns.append(values.to_numpy(dtype=np.float32))
+    if not columns:
+        raise DataError("The table has one column, so it holds no cells.")
+    return anndata.AnnData(
+        X=sparse.csr_matrix(np.stack(columns)),
+        obs=pd.DataFrame(index=pd.Index(names)),
+        var=pd.DataFrame(index=genes),
+    )
+
+
 def cells_from_frame(frame: pd.DataFrame) -> AnnData:
     """Cells × genes from a table: text columns describe cells, numeric columns are genes.
 

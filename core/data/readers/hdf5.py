@@ -20,7 +20,7 @@ def is_hdf5(path: Path) -> bool:
 
 
 @contextmanager
-def open_h5(path: Path) -> Iterator[Any]:
+def open_h5(path: Path, kind: str = "h5ad") -> Iterator[Any]:
     """Open an HDF5 file, or say in one sentence why not.
 
     Raises
@@ -35,7 +35,8 @@ def open_h5(path: Path) -> Iterator[Any]:
     if path.stat().st_size == 0:
         raise DataError(f"The file {path.name} is empty.")
     if not is_hdf5(path):
-        raise DataError(f"The file {path.name} is no h5ad (HDF5) file.")
+        also = "" if "HDF5" in kind else " (HDF5)"
+        raise DataError(f"The file {path.name} is no {kind}{also} file.")
     try:
         with h5py.File(path, "r") as file:
             _refuse_references(file, path)
@@ -49,7 +50,7 @@ def open_h5(path: Path) -> Iterator[Any]:
             if cut
             else f"is damaged ({first_line(error)})"
         )
-        raise DataError(f"The h5ad file {path.name} {why}.") from error
+        raise DataError(f"The {kind} file {path.name} {why}.") from error
 
 
 def _refuse_references(file: Any, path: Path) -> None:
