@@ -55,7 +55,9 @@ class Integrated:
         What else there is to show. Keys in use: ``mnn_pairs`` int64 ``(m, 2)`` (rows of the
         cells) with ``mnn_weights`` float32 ``(m,)``; ``losses`` (frame, one row an epoch);
         ``gene_shift`` (frame indexed by gene, one column a batch: mean change in log
-        expression); ``topics`` float32 ``(n, n_topics)``; ``notes`` (list of sentences: what was
+        expression); ``topics`` float32 ``(n, n_topics)``, with ``topic_genes`` float32 ``(n_topics,
+        n_genes)`` (weight of each gene in each topic) and ``gene_embedding`` float32 ``(n_genes,
+        d)``; ``notes`` (list of sentences: what was
         chosen or left out on the way); ``recall`` (of an approximate neighbour search).
     """
 
