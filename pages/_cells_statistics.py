@@ -49,7 +49,7 @@ def digest(mask: np.ndarray) -> str:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _scale(content_hash: str, _view: CellView) -> FoundScale:
+def _scale(key: str, _view: CellView) -> FoundScale:
     n = _view.n_cells
     rows = np.unique(np.linspace(0, n - 1, min(n, 200)).astype(int))
     return guess_scale(_view.cells.X[rows])
@@ -57,7 +57,7 @@ def _scale(content_hash: str, _view: CellView) -> FoundScale:
 
 def scale_of(view: CellView) -> FoundScale:
     """On which scale ``view.expression`` stands."""
-    return FoundScale("log1p", True) if view.has_counts else _scale(view.content_hash, view)
+    return FoundScale("log1p", True) if view.has_counts else _scale(view.key, view)
 
 
 @st.cache_data(max_entries=24, show_spinner=False)
@@ -88,7 +88,7 @@ def differential(
 ) -> pd.DataFrame:
     """Every gene between two sets of cells."""
     return _differential(
-        (view.content_hash, group.digest, reference.digest),
+        (view.key, group.digest, reference.digest),
         (group.name, reference.name),
         test,
         tie_correct,
@@ -129,7 +129,7 @@ def pseudobulk(
 ) -> tuple[pd.DataFrame, Pseudobulk]:
     """Every gene between two sets of cells, samples being the replicates."""
     return _pseudobulk(
-        (view.content_hash, group.digest, reference.digest),
+        (view.key, group.digest, reference.digest),
         (group.name, reference.name),
         sample,
         block,
@@ -141,7 +141,7 @@ def pseudobulk(
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _markers(
-    content_hash: str,
+    key: str,
     column: str,
     test: Test,
     scale: Scale,
@@ -178,24 +178,22 @@ def markers(
     """Marker genes of every group of a column."""
     least = (min_log_fold_change, min_share)
     scale = scale_of(view).scale
-    return _markers(view.content_hash, column, test, scale, n, order, least, view)
+    return _markers(view.key, column, test, scale, n, order, least, view)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def _summary(
-    content_hash: str, column: str, genes: tuple[str, ...], _view: CellView
-) -> pd.DataFrame:
+def _summary(key: str, column: str, genes: tuple[str, ...], _view: CellView) -> pd.DataFrame:
     return group_summary(_view.expression.by_gene(list(genes)), _view.labels(column), genes=genes)
 
 
 def summary(view: CellView, column: str, genes: list[str]) -> pd.DataFrame:
     """Mean and share of expressing cells of some genes in every group."""
-    return _summary(view.content_hash, column, tuple(genes), view)
+    return _summary(view.key, column, tuple(genes), view)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _violin(
-    content_hash: str,
+    key: str,
     what: tuple[str, ...],
     column: str,
     part: str,
@@ -213,17 +211,19 @@ def violin(
     if mask is not None:
         values, labels = values[mask], labels[mask]
     part = "" if mask is None else digest(mask)
-    return _violin(view.content_hash, what, column, part, values, labels)
+    return _violin(view.key, what, column, part, values, labels)
 
 
 @st.cache_data(max_entries=32, show_spinner="Scoring the genes …")
-def _score(content_hash: str, genes: tuple[str, ...], seed: int, _view: CellView) -> GeneScore:
-    return score_genes(_view.expression, _view.genes, genes, seed=seed)
+def _score(key: str, genes: tuple[str, ...], seed: int, _view: CellView) -> GeneScore:
+    # scanpy's 25 bins; fewer where bins would hold less than ten genes to draw controls from.
+    n_bins = max(2, min(25, len(_view.genes) // 10))
+    return score_genes(_view.expression, _view.genes, genes, n_bins=n_bins, seed=seed)
 
 
 def score(view: CellView, genes: list[str], seed: int = 0) -> GeneScore:
     """Score of a gene set in every cell."""
-    return _score(view.content_hash, tuple(genes), seed, view)
+    return _score(view.key, tuple(genes), seed, view)
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,7 @@ class Space:
 
 @st.cache_resource(max_entries=6, show_spinner="Principal components …")
 def _space(
-    content_hash: str,
+    key: str,
     embedding: str | None,
     columns: tuple[str, ...],
     most: int,
@@ -260,7 +260,7 @@ def space(
     view: CellView, embedding: str | None, columns: tuple[str, ...], most: int, seed: int
 ) -> Space:
     """Cells, at most ``most`` for each combination of labels, and their coordinates."""
-    return _space(view.content_hash, embedding, columns, most, seed, view)
+    return _space(view.key, embedding, columns, most, seed, view)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -296,7 +296,7 @@ def by_type(
 ) -> pd.DataFrame:
     """Energy distance of two conditions in every type."""
     key = (
-        (view.content_hash, space.words, digest(np.isin(np.arange(view.n_cells), space.cells))),
+        (view.key, space.words, digest(np.isin(np.arange(view.n_cells), space.cells))),
         condition,
         types,
         *pair,
@@ -336,7 +336,7 @@ def matrix(
 ) -> EnergyMatrix:
     """Energy distance of every pair of groups."""
     key = (
-        (view.content_hash, space.words, digest(np.isin(np.arange(view.n_cells), space.cells))),
+        (view.key, space.words, digest(np.isin(np.arange(view.n_cells), space.cells))),
         column,
         distance,
         n_permutations,
