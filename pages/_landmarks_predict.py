@@ -1,0 +1,143 @@
+"""Predict all other genes from a few: begin a run, follow it, open a finished one."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.data.signatures import parse_gene_list
+from core.models.expression.base import EXPRESSION_MODELS
+from core.runs import RunRecord, RunState, submit
+from core.settings import get_settings
+from core.studies.landmarks.config import LandmarksConfig
+from pages import _landmarks_predicted as predicted
+from pages._landmarks_view import LandmarkView
+from pages.components import run_progress
+from pages.components.command import command_line
+from pages.components.config_form import check, study_form
+from pages.components.guard import guard
+from pages.components.run_table import runs_of
+from pages.components.text import plain
+
+STUDY = "landmarks"
+#: URL parameters: the run that is followed, and the finished run that is shown.
+RUN, OPEN = "run", "result"
+L1000, OWN = "L1000 landmarks", "Own list"
+#: Genes that an uploaded list may hold, in bytes of text.
+_MOST_BYTES = 2_000_000
+
+
+def show(view: LandmarkView) -> None:
+    """Draw the section."""
+    records = [r for r in runs_of(STUDY) if r.config.get("dataset") == view.id]
+    finished = [r for r in records if r.state == RunState.FINISHED]
+    followed = st.query_params.get(RUN)
+    if followed:
+        with guard():
+            run_progress.panel(followed)
+    with st.expander("Begin a run", icon=":material/add_circle:", expanded=not records):
+        form(view)
+    if finished:
+        record = choose(finished, followed)
+        if record is not None:
+            with guard():
+                predicted.results(view, record)
+    elif not followed:
+        st.info(
+            "No finished run on these cells yet: begin one above. It goes on in the background.",
+            icon=":material/info:",
+        )
+
+
+def choose(finished: list[RunRecord], followed: str | None) -> RunRecord | None:
+    """The finished run to show: the one just followed, else the newest."""
+    by_id = {record.id: record for record in finished}
+    if OPEN not in st.session_state and st.query_params.get(OPEN) not in by_id:
+        first = followed if followed in by_id else finished[0].id
+        st.session_state[OPEN] = st.query_params[OPEN] = first
+
+    def words(id: str) -> str:
+        record = by_id[id]
+        return f"{record.name} · {record.created:%Y-%m-%d %H:%M}"
+
+    if st.session_state.get(OPEN) not in by_id:
+        st.session_state.pop(OPEN, None)
+    chosen = st.selectbox(
+        "Finished run",
+        list(by_id),
+        index=None,
+        format_func=words,
+        key=OPEN,
+        bind="query-params",
+        width=520,
+    )
+    return by_id.get(chosen or "")
+
+
+def form(view: LandmarkView) -> None:
+    """Measured genes, models and splits; the button and the command line."""
+    left, right = st.columns([5, 3], gap="large")
+    with left:
+        genes, label = measured_genes(view)
+        draft = study_form(
+            LandmarksConfig,
+            LandmarksConfig(),
+            "landmarks.predict",
+            {"models": EXPRESSION_MODELS},
+            skip=("dataset", "data", "genes", "gene_set"),
+        )
+    draft |= {"dataset": view.id, "data": view.config, "genes": genes, "gene_set": label}
+    config, faults = check(LandmarksConfig, draft)
+    with right, st.container(border=True):
+        st.subheader("This run", anchor=False)
+        for fault in faults:
+            st.error(plain(fault), icon=":material/error:")
+        if config is None or genes is None:
+            return
+        match = view.data.match(genes) if genes else view.data.l1000
+        mask = view.data.mask(match.matched.values())
+        a, b, c = st.columns(3)
+        a.metric("Measured", f"{int(mask.sum()):,}")
+        b.metric("Predicted", f"{int((~mask).sum()):,}")
+        c.metric("Splits", config.n_splits)
+        missing = len(match.absent) + len(match.unknown)
+        if missing:
+            st.caption(f"{missing:,} genes of the set are not among the kept genes.")
+        if st.button(
+            "Start", type="primary", icon=":material/play_arrow:", key="start", width="stretch"
+        ):
+            run_id = submit(STUDY, config, settings=get_settings())
+            st.query_params[RUN] = run_id
+            st.session_state.pop(OPEN, None)
+            st.rerun()
+        with st.expander("The same on the command line", icon=":material/terminal:"):
+            st.code(command_line(STUDY, config), language="bash", wrap_lines=True)
+
+
+def measured_genes(view: LandmarkView) -> tuple[tuple[str, ...] | None, str]:
+    """Symbols of the measured genes, empty for L1000 (None: not usable), and their name."""
+    kind = st.segmented_control(
+        "Measured genes", [L1000, OWN], default=L1000, required=True, key="landmarks-genes"
+    )
+    if kind != OWN:
+        return (), ""
+    text = st.text_area(
+        "Symbols",
+        key="landmarks-own",
+        placeholder="INS, GCG, SST …",
+        help="Separated by commas, spaces or lines; old symbols of L1000 genes are found too.",
+    )
+    uploaded = st.file_uploader("or a text file", type=["txt", "csv", "tsv"], key="landmarks-file")
+    if uploaded is not None:
+        content = uploaded.getvalue()
+        if len(content) > _MOST_BYTES:
+            st.error("The list is larger than 2 MB: that is no list of genes.")
+            return None, ""
+        text = f"{text}\n{content.decode('utf-8', errors='replace')}"
+    genes = parse_gene_list(text)
+    name = st.text_input("Name of the set", max_chars=80, key="landmarks-set-name")
+    if not genes:
+        st.caption(":red[Name at least two genes.]")
+        return None, name
+    match = view.data.match(genes)
+    st.caption(plain(match.words().replace("the model", "the kept genes")))
+    return genes, name
