@@ -71,5 +71,6 @@ class ExpressionModel(ABC):
 
 #: Subclasses of :class:`ExpressionModel`, and torch modules (tag ``kind`` is "network") that
 #: ``core.training.expression`` trains. Other kinds: "reference", "linear", "neighbours",
-#: "kernel". Tag ``loss`` is "mse" or "weighted": the metric that a model is made for.
+#: "kernel". Tag ``loss`` is "mse" or "weighted": the metric that a model is made for. Tag
+#: ``member=False``: not in ensembles (a reference, or a baseline that others improve on).
 EXPRESSION_MODELS: Registry[Any] = Registry("expression model", package="core.models.expression")

@@ -17,6 +17,7 @@ from core.models.expression.base import EXPRESSION_MODELS, ExpressionInputs, Exp
     "baseline.",
     kind="linear",
     loss="mse",
+    member=False,
 )
 class Linear(ExpressionModel):
     """Ordinary least squares; of minimum norm where genes outnumber cells."""
@@ -44,6 +45,7 @@ class Linear(ExpressionModel):
     "what normalising the input is worth.",
     kind="linear",
     loss="mse",
+    member=False,
 )
 class LinearRaw(Linear):
     """Ordinary least squares from raw counts; the targets stay log-normalised."""

@@ -15,6 +15,7 @@ from core.models.expression.base import EXPRESSION_MODELS, ExpressionInputs, Exp
     help="Each gene's mean over the training cells: what no measured gene explains.",
     kind="reference",
     loss="mse",
+    member=False,
 )
 class Mean(ExpressionModel):
     """The training mean of each gene, for every cell."""
@@ -36,6 +37,7 @@ class Mean(ExpressionModel):
     "told the true type instead of measuring genes.",
     kind="reference",
     loss="mse",
+    member=False,
 )
 class CellTypeMean(ExpressionModel):
     """The training mean within the annotated cell type; an unseen type gets the overall mean."""

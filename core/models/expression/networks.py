@@ -78,6 +78,7 @@ def blocks(d_in: int, width: int, n_layers: int, dropout: float) -> nn.Sequentia
     "gene; Adam at 0.01, at most 100 epochs, patience 5.",
     kind="network",
     loss="mse",
+    member=False,
 )
 class DNN(Network):
     """Linear–dropout–ReLU blocks and a linear output (Cheng, Iyer & Kadyan)."""

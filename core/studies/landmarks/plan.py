@@ -25,7 +25,7 @@ FIFTHS = 5
 
 @dataclass(frozen=True)
 class Spec:
-    """One model of the run."""
+    """One model of the run; ``member``: whether ensembles use it."""
 
     key: str
     name: str
@@ -33,11 +33,7 @@ class Spec:
     label: str
     kind: str
     loss: str
-
-    @property
-    def member(self) -> bool:
-        """Whether an ensemble may use it: references that are told more or nothing may not."""
-        return self.kind != "reference" and self.name != "linear_raw"
+    member: bool
 
 
 def specs(config: LandmarksConfig) -> list[Spec]:
@@ -52,7 +48,17 @@ def specs(config: LandmarksConfig) -> list[Spec]:
         taken = sum(spec.key == key or spec.key.startswith(f"{key}-") for spec in found)
         if taken:
             key, label = f"{key}-{taken + 1}", f"{label} ({taken + 1})"
-        found.append(Spec(key, model.name, dict(model.params), label, entry.tags["kind"], loss))
+        found.append(
+            Spec(
+                key,
+                model.name,
+                dict(model.params),
+                label,
+                entry.tags["kind"],
+                loss,
+                entry.tags.get("member", True),
+            )
+        )
     return found
 
 
