@@ -17,6 +17,7 @@ from scipy import sparse
 
 from core.data.cells import check_names, hash_names, update_hash
 from core.data.faults import InvalidTableError
+from core.data.orientation import GENES_BY_CELLS, orientation, transposed_words
 from core.data.preprocessing.counts import fault
 from core.data.readers.hdf5 import open_h5
 from core.errors import DataError
@@ -123,6 +124,8 @@ def import_chunked(path: Path, out: Path, organism: str | None) -> dict[str, Any
             raise InvalidTableError([f"The file holds no values ({shape[0]} × {shape[1]})."])
         understood = ["The file is larger than is read at once: it was copied in blocks of cells."]
         warnings: list[str] = []
+        if orientation(frame.obs_names, frame.var_names) == GENES_BY_CELLS:
+            raise InvalidTableError([transposed_words(frame.obs_names)])
         told, identifiers = check_names(frame, organism, understood, warnings)
         with h5py.File(out, "w") as target:
             target.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})

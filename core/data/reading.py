@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.data.faults import InvalidTableError
+from core.data.faults import InvalidTableError, first_line
 from core.data.orientation import GENES_BY_CELLS, orientation, transposed_words
 from core.data.registry import PERTURBATION
 from core.errors import DataError
@@ -47,10 +47,22 @@ def read_and_check(
                 return found
         elif kind == PERTURBATION:
             raise DataError(f"The file {source.name} can only be read as cells.")
-        cells, understood = read_any(source, limit)
+        cells, understood = _parsed(source, limit)
         return _cells(cells, understood, organism, orientation, folder)
     except InvalidTableError as error:
         return {"faults": list(error.faults)}
+
+
+def _parsed(path: Path, limit: int) -> tuple[AnnData, list[str]]:
+    try:
+        return read_any(path, limit)
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:  # a parser of foreign bytes fails in many ways
+        raise DataError(
+            f"The file {path.name} is damaged or of a kind that is not supported "
+            f"({type(error).__name__}: {first_line(error)})."
+        ) from error
 
 
 def read_any(path: Path, limit: int) -> tuple[AnnData, list[str]]:

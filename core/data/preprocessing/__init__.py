@@ -4,6 +4,7 @@ from core.data.preprocessing.config import PRESETS, Preprocessing
 from core.data.preprocessing.counts import counts_of, has_counts
 from core.data.preprocessing.quality import cut_offs, mitochondrial, quality
 from core.data.preprocessing.run import Preprocessed, preprocess
+from core.data.preprocessing.script import scanpy_script
 
 __all__ = [
     "PRESETS",
@@ -15,4 +16,5 @@ __all__ = [
     "mitochondrial",
     "preprocess",
     "quality",
+    "scanpy_script",
 ]

@@ -8,6 +8,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,6 +141,18 @@ def read_10x_archive(path: Path, limit: int) -> AnnData:
     DataError
         Where the archive is damaged, lacks one of them or has two, or they do not fit.
     """
+    with _damage_said(path):
+        found = _three(path, limit)
+    missing = [name for name in ("matrix.mtx", "features.tsv", "barcodes.tsv") if name not in found]
+    if missing:
+        raise DataError(
+            f"The archive {path.name} has no {listing(missing)}: it must hold matrix.mtx, "
+            "features.tsv (or genes.tsv) and barcodes.tsv."
+        )
+    return _from_mtx(found, path)
+
+
+def _three(path: Path, limit: int) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     left = limit
     for name, stream in _members(path):
@@ -153,13 +166,7 @@ def read_10x_archive(path: Path, limit: int) -> AnnData:
             raise DataError(f"The archive {path.name} holds more than one {part}: send one sample.")
         found[part] = _unpack(stream, base, left, path)
         left -= len(found[part])
-    missing = [name for name in ("matrix.mtx", "features.tsv", "barcodes.tsv") if name not in found]
-    if missing:
-        raise DataError(
-            f"The archive {path.name} has no {listing(missing)}: it must hold matrix.mtx, "
-            "features.tsv (or genes.tsv) and barcodes.tsv."
-        )
-    return _from_mtx(found, path)
+    return found
 
 
 def _part(base: str) -> str | None:
@@ -175,29 +182,34 @@ def _part(base: str) -> str | None:
     return None
 
 
+@contextmanager
+def _damage_said(path: Path) -> Iterator[None]:
+    """Whatever archives and their parts raise on damage, as one sentence."""
+    try:
+        yield
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
+        raise _damaged(path, error) from error
+    except (OSError, RuntimeError, NotImplementedError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError(f"The archive {path.name} is cut short or damaged ({first_line(error)}).")
+
+
 def _members(path: Path) -> Iterator[tuple[str, Any]]:
     """Names and streams of the plain files in an archive."""
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                for item in archive.infolist():
-                    if not item.is_dir():
-                        with archive.open(item) as stream:
-                            yield item.filename, stream
-            return
-        with tarfile.open(path, "r:*") as tar:
-            for member in tar:
-                if member.isfile():
-                    yield member.name, tar.extractfile(member)
-    except DataError:
-        raise
-    except (
-        tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, zlib.error, RuntimeError,
-        NotImplementedError, ValueError,
-    ) as error:  # fmt: skip
-        raise DataError(
-            f"The archive {path.name} is cut short or damaged ({first_line(error)})."
-        ) from error
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for item in archive.infolist():
+                if not item.is_dir():
+                    with archive.open(item) as stream:
+                        yield item.filename, stream
+        return
+    with tarfile.open(path, "r:*") as tar:
+        for member in tar:
+            if member.isfile():
+                yield member.name, tar.extractfile(member)
 
 
 def _unpack(stream: Any, base: str, limit: int, path: Path) -> bytes:

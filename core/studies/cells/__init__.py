@@ -66,10 +66,10 @@ def embedded(
     core.errors.DataError
         Where the data set is not there.
     """
-    from core.data import load_cells, require_ready
+    from core.data import require_ready
     from core.studies.cells.assemble import put
     from core.studies.cells.cache import StageCache, stage_keys
-    from core.studies.cells.prepare import prepare_cells
+    from core.studies.cells.prepare import open_prepared
 
     settings = settings or get_settings()
     content_hash = str(require_ready(dataset_id, settings).content_hash)
@@ -82,8 +82,8 @@ def embedded(
         if found is None:
             return None
         arrays[stage] = found
-    cells = prepare_cells(load_cells(dataset_id, settings), config.preprocessing).cells
-    return put(cells, arrays, config)
+    prepared, _ = open_prepared(dataset_id, config.preprocessing, settings)
+    return put(prepared.cells, arrays, config)
 
 
 STUDIES.add(

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import sparse
 
-from core.data import load_cells, require_ready, store
+from core.data import require_ready, store
 from core.data.attachments import attach
 from core.data.cells import cells_hash
+from core.data.chunked import chunked_hash
 from core.data.registry import CELLS as KIND
 from core.errors import ConfigError
 from core.settings import Settings
@@ -28,7 +32,7 @@ from core.studies.cells.cache import (
     stage_keys,
 )
 from core.studies.cells.config import CellsConfig
-from core.studies.cells.prepare import prepare_cells
+from core.studies.cells.prepare import open_prepared
 from core.studies.cells.result import CELLS, GENES, RESULT, CellsResult
 
 if TYPE_CHECKING:
@@ -60,13 +64,9 @@ def run(config: CellsConfig, context: StudyContext) -> CellsResult:
     check_save_as(config, settings)
     keys = stage_keys(content_hash, config)
     total = len(keys) + 2
-    context.on_progress(0, total, f"Reading {config.dataset}")
-    source = load_cells(config.dataset, settings)
-    n_cells, n_genes = source.shape
-    context.on_progress(0, total, "Filtering and normalising")
-    prepared = prepare_cells(source, config.preprocessing)
+    context.on_progress(0, total, f"Reading, filtering and normalising {config.dataset}")
+    prepared, (n_cells, n_genes) = open_prepared(config.dataset, config.preprocessing, settings)
     whole = prepared.cells.n_obs == n_cells
-    del source
     seconds = {"prepare": time.perf_counter() - started}
     arrays = _stages(prepared.cells, config, keys, StageCache(settings), context, seconds)
     context.on_progress(total - 1, total, "Storing")
@@ -182,7 +182,15 @@ def _save(config: CellsConfig, cells: AnnData, steps: list[str], settings: Setti
         "values": "non-negative values",
         "understood": steps,
         "warnings": [],
-        "content_hash": cells_hash(cells),
         "config": config.model_dump(mode="json"),
     }
-    store.write_cells(config.save_as, cells, settings, meta)
+    lazy = not (sparse.issparse(cells.X) or isinstance(cells.X, np.ndarray))
+    if not lazy:
+        meta["content_hash"] = cells_hash(cells)
+        store.write_cells(config.save_as, cells, settings, meta)
+        return
+    with tempfile.TemporaryDirectory(dir=settings.workspace) as folder:
+        file = Path(folder) / store.H5AD
+        cells.write_h5ad(file, compression="lzf")  # Dask computes and writes block by block
+        meta["content_hash"] = chunked_hash(file, cells)
+        store.adopt_cells(config.save_as, file, cells.shape, settings, meta)

@@ -38,11 +38,15 @@ def pca(cells: AnnData, config: CellsConfig) -> Arrays:
         raise ConfigError("PCA needs at least two genes: choose more variable genes.")
     part = cells[:, used].copy() if len(used) < cells.n_vars else cells.copy()
     n = min(config.n_pcs, part.n_obs - 1, part.n_vars - 1)
+    lazy = not (sparse.issparse(part.X) or isinstance(part.X, np.ndarray))
+    if lazy and config.scale:
+        raise ConfigError(
+            "Genes cannot be scaled where cells are read in chunks: switch 'Scale genes' off."
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if config.scale:
             sc.pp.scale(part, max_value=10)
-        lazy = not (sparse.issparse(part.X) or isinstance(part.X, np.ndarray))
         # ARPACK needs more components than are asked for; small data is decomposed in full.
         solver = "covariance_eigh" if lazy else "full" if _small(part) else "arpack"
         if solver == "full" and sparse.issparse(part.X):
