@@ -222,7 +222,8 @@ def _turned(rule: Fulfilled, key: str) -> Fulfilled:
 
 def _result(view: CellView, scene: Scene, found: Fulfilled, shapes: list[Shape]) -> None:
     n = int(found.mask.sum())
-    st.markdown(f"**{n:,}** of {view.n_cells:,} cells ({n / max(view.n_cells, 1):.1%})")
+    with st.container(key="selection-count"):
+        st.markdown(f"**{n:,}** of {view.n_cells:,} cells ({n / max(view.n_cells, 1):.1%})")
     left, right = st.columns([5, 3], vertical_alignment="bottom")
     name = left.text_input(
         "Name of the selection", key="selection-name", max_chars=80, placeholder="activated T cells"
@@ -240,7 +241,7 @@ def _result(view: CellView, scene: Scene, found: Fulfilled, shapes: list[Shape])
         )
         st.toast(f"Saved {plain(kept.name)}: {kept.n_selected:,} cells.")
         st.rerun()
-    here = [s for s in shapes if s.token == scene.token]
+    here = [s for s in shapes if s.token == scene.token and s.rule.mask.any()]
     if len(here) == 2:
         if st.button("Compare the two shapes", icon=":material/difference:", key="compare-shapes"):
             _compare(

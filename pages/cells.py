@@ -62,8 +62,10 @@ def choose_section() -> str:
 
 
 def prepare_example() -> None:
-    """On a fresh machine: the set that the app carries, so that there is something to see."""
-    if dataset.ready("cells"):
+    """On a fresh machine, or where a link names it: the set that the app carries."""
+    ready = {status.id for status in dataset.ready("cells")}
+    named = st.query_params.get(dataset.KEYS["cells"]) == EXAMPLE
+    if EXAMPLE in ready or (ready and not named):
         return
     with reporting("Preparing the opening example") as on_progress:
         prepare(EXAMPLE, settings=get_settings(), on_progress=on_progress)
