@@ -18,7 +18,7 @@ from core.metrics.densities import Distribution, distributions
 from core.metrics.differential import Scale, Test, compare_groups
 from core.metrics.energy import Distance
 from core.metrics.energy_groups import EnergyMatrix, energy_by_type, energy_matrix
-from core.metrics.energy_space import principal_components, subsample
+from core.metrics.energy_space import N_GENES, principal_components, subsample
 from core.metrics.expression_scale import FoundScale, guess_scale
 from core.metrics.gene_scores import GeneScore, score_genes
 from core.metrics.markers import group_summary, marker_genes
@@ -252,7 +252,8 @@ def _space(
         points = _view.embeddings[embedding][cells]
         return Space(cells, points, f"{points.shape[1]} dimensions of {embedding}")
     points = principal_components(_view.expression, cells, seed=seed)
-    words = f"{points.shape[1]} principal components of the 2,000 genes that vary most"
+    n_genes = min(N_GENES, len(_view.genes))
+    words = f"{points.shape[1]} principal components of the {n_genes:,} genes that vary most"
     return Space(cells, points, words)
 
 

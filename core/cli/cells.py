@@ -263,6 +263,7 @@ def _give(table: pd.DataFrame, out: Path | None, n: int, as_json: bool) -> None:
             raise DataError(f"'{out.name}' must end in .csv, .tsv or .parquet.")
         typer.echo(f"Wrote {len(table):,} rows to {out}.", err=True)
     if as_json:
-        print(json.dumps(json.loads(table.head(n).to_json(orient="records")), ensure_ascii=False))
+        rows = table.head(n).astype(object).where(table.head(n).notna(), None)
+        print(json.dumps(rows.to_dict("records"), ensure_ascii=False))
         return
     print(table.head(n).to_string(index=False, float_format=lambda v: f"{v:.4g}"))

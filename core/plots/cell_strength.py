@@ -12,6 +12,11 @@ from core.plots.theme import LIGHT, Palette, label, labels, scale, shorten, styl
 _VALUES_SHOWN = 14
 
 
+def _short(value: float) -> str:
+    """Three digits, without powers of ten."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def energy_heatmap(
     distance: pd.DataFrame,
     p_adjusted: pd.DataFrame,
@@ -34,7 +39,7 @@ def energy_heatmap(
     stars = np.where(off & (p <= alpha), " *", "")
     shown = [
         [
-            f"{value:.2g}{star}" if i != j else ""
+            f"{_short(value)}{star}" if i != j else ""
             for j, (value, star) in enumerate(zip(*row, strict=True))
         ]
         for i, row in enumerate(zip(values, stars, strict=True))
@@ -60,7 +65,7 @@ def energy_heatmap(
             colorscale=scale(palette.sequential),
             colorbar={"title": {"text": "energy distance", "side": "right"}, "thickness": 12},
             hoverongaps=False,
-            hovertemplate="%{customdata[1]}<br>%{customdata[2]}<br>%{z:.3g}, %{customdata[0]}<extra></extra>",
+            hovertemplate="%{customdata[1]}<br>%{customdata[2]}<br>%{z:,.4r}, %{customdata[0]}<extra></extra>",
             xgap=1,
             ygap=1,
         )
@@ -93,7 +98,7 @@ def energy_bars(
     differ = (tested["pvals_adj"] <= alpha).to_numpy()
     values = tested[column].to_numpy(np.float64)
     text = [
-        f"{value:.3g}  (adjusted p {p:.2g}, {n} cells each)"
+        f"{_short(value)}  (adjusted p {p:.2g}, {n} cells each)"
         for value, p, n in zip(values, tested["pvals_adj"], tested["n_used"], strict=True)
     ]
     fig = go.Figure(
