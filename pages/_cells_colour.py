@@ -91,8 +91,7 @@ def _sets() -> gene_sets.GeneSets:
 def use_set(term: str) -> None:
     """Make a gene set the one in use."""
     st.session_state[SET_KEY] = st.query_params[SET_KEY] = term
-    st.query_params.pop(OWN_KEY, None)
-    st.session_state[OWN_KEY] = ""
+    views.choose_later(**{OWN_KEY: ""})
 
 
 @st.cache_resource(max_entries=32, show_spinner="Scoring the gene set …")

@@ -71,8 +71,7 @@ def _actions(view: CellView, selection: Selection, i: int) -> None:
             key=f"saved-h5ad-{i}",
         )
         if st.button("Show", icon=":material/visibility:", key=f"saved-show-{i}"):
-            for key, value in (("by", "Selection"), ("sel", selection.name)):
-                st.session_state[key] = st.query_params[key] = value
+            views.choose_later(by="Selection", sel=selection.name)
             st.rerun()
     name = st.text_input("New name", value=selection.name, key=f"saved-name-{i}", max_chars=80)
     if st.button("Rename", key=f"saved-rename-{i}"):

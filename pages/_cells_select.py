@@ -224,17 +224,11 @@ def _result(view: CellView, scene: Scene, found: Fulfilled, shapes: list[Shape])
     n = int(found.mask.sum())
     with st.container(key="selection-count"):
         st.markdown(f"**{n:,}** of {view.n_cells:,} cells ({n / max(view.n_cells, 1):.1%})")
-    left, right = st.columns([5, 3], vertical_alignment="bottom")
-    name = left.text_input(
-        "Name of the selection", key="selection-name", max_chars=80, placeholder="activated T cells"
-    )
-    pressed = right.button(
-        "Save",
-        icon=":material/bookmark_add:",
-        key="save-selection",
-        width="stretch",
-        disabled=not n,
-    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.text_input("Name of the selection", key="selection-name", max_chars=80)
+        pressed = st.button(
+            "Save", icon=":material/bookmark_add:", key="save-selection", disabled=not n
+        )
     if pressed:
         kept = selections.save_selection(
             view.content_hash, name, found.mask, how=found.words, settings=get_settings()

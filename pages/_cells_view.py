@@ -25,6 +25,8 @@ SECTION = "panel"
 GENE = "gene"
 #: URL parameters of the two selections (or none) that Compare shall open with.
 COMPARE = ("a", "b")
+#: Session memory of what widgets shall show at the next run.
+PENDING = "cells-pending"
 #: A column with more values than this is no grouping.
 MOST_GROUPS = 200
 #: Columns that every data set gets, computed from its values.
@@ -155,14 +157,24 @@ class CellView:
 
 def go(section: str) -> None:
     """Open a section (as ``on_click=go, args=("Compare",)``, or before ``st.rerun()``)."""
-    st.session_state[SECTION] = section
-    st.query_params[SECTION] = section
+    choose_later(**{SECTION: section})
+
+
+def choose_later(**values: str) -> None:
+    """Give widgets values at the next run: one that is drawn already cannot be changed."""
+    st.session_state[PENDING] = {**st.session_state.get(PENDING, {}), **values}
+
+
+def choose_now() -> None:
+    """Give the widgets what :func:`choose_later` asked for; before any of them is drawn."""
+    for key, value in st.session_state.pop(PENDING, {}).items():
+        st.session_state[key] = value
 
 
 def show_gene(gene: str) -> None:
     """Make ``gene`` the gene in use and open Explore coloured by it; as ``on_click`` or rerun."""
     use_gene(gene)
-    st.session_state["by"] = st.query_params["by"] = "Gene"
+    choose_later(by="Gene")
     go("Explore")
 
 

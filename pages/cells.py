@@ -11,8 +11,8 @@ import streamlit as st
 from core.data import get_dataset, prepare
 from core.settings import get_settings
 from pages import _cells_open as opened
-from pages._cells_view import SECTION, CellView
-from pages.components import badge, dataset, figure, frame
+from pages._cells_view import SECTION, CellView, choose_now
+from pages.components import badge, choice, dataset, figure, frame
 from pages.components.guard import guard
 from pages.components.progress import reporting
 from pages.components.text import plain
@@ -45,20 +45,13 @@ def sections() -> dict[str, str]:
 
 def choose_section() -> str:
     """The switch between sections; the choice is in the URL."""
-    names = list(sections())
-    if st.session_state.get(SECTION, names[0]) not in names:
-        del st.session_state[SECTION]
-    chosen = st.segmented_control(
+    return choice.segments(
         "Section",
-        names,
-        format_func=lambda name: f"{ICONS[name]} {name}",
-        default=names[0],
-        required=True,
+        list(sections()),
         key=SECTION,
-        bind="query-params",
+        format_func=lambda name: f"{ICONS[name]} {name}",
         label_visibility="collapsed",
     )
-    return chosen or names[0]
 
 
 def prepare_example() -> None:
@@ -109,6 +102,7 @@ def details(view: CellView) -> None:
 frame.enter()
 st.title("Cell explorer")
 with guard():
+    choose_now()
     left, middle, right = st.columns([3, 8, 1.2], vertical_alignment="bottom")
     with left:
         view = open_view()
