@@ -1,4 +1,4 @@
-"""Nulls of knock-outs: goal-state shifts, partners and gene sets against rank-matched genes.
+"""Goal-state shifts of knock-outs against rank-matched genes, and against all genes.
 
 A response that follows from the rank is shared by every gene of that rank, so a knock-out is
 compared with genes of nearly the same rank. A null pooled over all ranks lets the rank leak into
@@ -7,14 +7,15 @@ the p-values; both are given side by side.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
 
 from core.errors import DataError
-from core.metrics.enrichment import EnrichmentIndex, benjamini_hochberg
-from core.metrics.knockout import auc, spearman
+from core.metrics.enrichment import benjamini_hochberg
+from core.metrics.knockout import spearman
+from core.models.rank_transformer.knockout import KnockoutResult
 
 MATCHED, POOLED = "matched", "pooled"
 _ALTERNATIVES = ("greater", "less", "two-sided")
@@ -44,6 +45,39 @@ def goal_shift(before: np.ndarray, after: np.ndarray, goal: np.ndarray) -> np.nd
     right = after / np.linalg.norm(after, axis=1, keepdims=True)
     # the difference first: both cosines are near 1 and their difference is small
     return (right - left) @ aim
+
+
+def goal_table(
+    results: Iterable[tuple[str, KnockoutResult]],
+    names_of: Callable[[np.ndarray], np.ndarray],
+    goal: np.ndarray,
+) -> pd.DataFrame:
+    """Goal-state shifts of many cells' single knock-outs, as :func:`gene_tests` takes them.
+
+    Parameters
+    ----------
+    results
+        Name of each cell and its knock-outs; groups and new genes are left out.
+    names_of
+        Tokens to gene names, such as ``vocabulary.names_of``.
+    goal
+        Mean embedding of the goal state's cells after the same layer, ``(d,)``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``cell, gene, rank, shift``, the shift positive towards the goal.
+    """
+    parts = []
+    for cell, result in results:
+        single = np.array([len(target) == 1 for target in result.targets], dtype=bool)
+        ranks = result.ranks[single]
+        moved = goal_shift(result.before[single], result.after[single], goal)
+        genes = names_of(result.tokens[ranks])
+        parts.append(pd.DataFrame({"cell": cell, "gene": genes, "rank": ranks, "shift": moved}))
+    if not parts:
+        raise DataError("There are no knock-outs to compare with a goal state.")
+    return pd.concat(parts, ignore_index=True)
 
 
 def gene_tests(
@@ -123,9 +157,9 @@ def gene_tests(
         }
         for kind, start, stop in ((MATCHED, low, high), (POOLED, first, last)):
             trend = (slope[at], rank) if kind == MATCHED else None
-            null = _draws(values, at, start[at], stop[at], n_draws, rng, trend)
+            null = draw_means(values, at, start[at], stop[at], n_draws, rng, trend)
             row[f"null_{kind}"] = float(null.mean()) if len(null) else np.nan
-            row[f"p_{kind}"] = _p_value(mean, null, alternative)
+            row[f"p_{kind}"] = p_value(mean, null, alternative)
         rows.append(row)
     if not rows:
         raise DataError(f"No gene was knocked out in at least {min_cells:,} cells.")
@@ -149,175 +183,7 @@ def rank_leak(tests: pd.DataFrame) -> dict[str, float]:
     return {kind: spearman(rank, tests[f"p_{kind}"].to_numpy()) for kind in (MATCHED, POOLED)}
 
 
-def partner_test(
-    shift: np.ndarray,
-    genes: Iterable[str],
-    partners: Iterable[str],
-    *,
-    window: int = 50,
-    n_draws: int = 2000,
-    seed: int = 0,
-) -> dict[str, float]:
-    """Whether known partners of a knocked gene respond more than genes of their ranks.
-
-    Parameters
-    ----------
-    shift
-        Response ``(l,)`` by rank; NaN is left out.
-    genes
-        Gene of each rank, ``(l,)``.
-    partners
-        Genes that are expected to respond.
-
-    Returns
-    -------
-    dict
-        ``n`` partners found; ``auc`` of partners against all other genes; ``excess``: mean
-        percentile of partners within their rank windows less 0.5; ``p_matched``, one-sided,
-        against random genes of the same windows.
-    """
-    names = np.asarray(list(genes), dtype=object)
-    wanted = set(partners)
-    there = np.array([name in wanted for name in names]) & np.isfinite(shift)
-    at = np.flatnonzero(there)
-    if not len(at):
-        return {"n": 0, "auc": np.nan, "excess": np.nan, "p_matched": np.nan}
-    local = local_percentile(shift, window)
-    observed = float(local[at].mean())
-    rng = np.random.default_rng(seed)
-    valid = np.flatnonzero(np.isfinite(shift))
-    place = np.searchsorted(valid, at)
-    low = np.searchsorted(valid, at - window, side="left")
-    high = np.searchsorted(valid, at + window, side="right")
-    null = _draws(local[valid], place, low, high, n_draws, rng)
-    others = np.isfinite(shift) & ~there
-    return {
-        "n": len(at),
-        "auc": auc(shift[at], shift[others]),
-        "excess": observed - 0.5,
-        "p_matched": _p_value(observed, null, "greater"),
-    }
-
-
-def local_percentile(shift: np.ndarray, window: int = 50) -> np.ndarray:
-    """Share of genes within ``window`` ranks that respond less than each gene, ``(l,)``.
-
-    Ties count as half; NaN where the gene has no response or no neighbour.
-    """
-    length = len(shift)
-    out = np.full(length, np.nan)
-    for i in np.flatnonzero(np.isfinite(shift)):
-        near = shift[max(0, i - window) : min(length, i + window + 1)]
-        near = near[np.isfinite(near)]
-        if len(near) > 1:
-            less, same = (near < shift[i]).sum(), (near == shift[i]).sum() - 1
-            out[i] = (less + 0.5 * same) / (len(near) - 1)
-    return out
-
-
-def responders(shift: np.ndarray, genes: Iterable[str], *, window: int = 50) -> pd.DataFrame:
-    """Genes by response, beside how they stand among genes of their rank.
-
-    Parameters
-    ----------
-    shift
-        Response ``(l,)``, or of several knock-outs or cells on one ranking, averaged by the
-        caller.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``gene, rank, shift, percentile_in_rank``, largest response first.
-    """
-    table = pd.DataFrame(
-        {
-            "gene": np.asarray(list(genes), dtype=object),
-            "rank": np.arange(len(shift)),
-            "shift": shift,
-            "percentile_in_rank": local_percentile(shift, window),
-        }
-    )
-    table = table[np.isfinite(table["shift"])]
-    return table.sort_values("shift", ascending=False, kind="stable", ignore_index=True)
-
-
-def responder_enrichment(
-    shift: np.ndarray,
-    genes: Iterable[str],
-    index: EnrichmentIndex,
-    *,
-    top: int = 100,
-    bin_size: int = 100,
-    n_draws: int = 1000,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Gene sets among the genes that respond most, against rank-matched random genes.
-
-    The usual hypergeometric test takes every gene as equally likely. The matched null draws as
-    many genes from each bin of ranks as the responders have there, so a set of highly ranked
-    genes (ribosome) is not enriched for its ranks alone.
-
-    Parameters
-    ----------
-    shift
-        Response ``(l,)`` by rank.
-    genes
-        Symbol of each rank, ``(l,)``.
-    index
-        Gene sets prepared for a background; genes outside it count in no set.
-    top
-        Responders taken.
-    bin_size
-        Ranks that count as alike.
-
-    Returns
-    -------
-    pandas.DataFrame
-        That of :meth:`~core.metrics.enrichment.EnrichmentIndex.test`, with ``expected_matched``,
-        ``p_matched`` and ``q_matched``; sets without a hit are tested too.
-    """
-    names = np.asarray(list(genes), dtype=object)
-    valid = np.flatnonzero(np.isfinite(shift))
-    names, response = names[valid], np.asarray(shift)[valid]
-    top = min(top, len(names))
-    chosen = np.argsort(-response, kind="stable")[:top]
-    tests = index.test(names[chosen])
-    columns = index.background.get_indexer(pd.Index(names))
-    known = columns >= 0
-    # (n_terms, n_valid): which sets each ranked gene is in
-    membership = index.membership.tocsc()[:, np.where(known, columns, 0)].toarray()
-    membership[:, ~known] = 0
-    bins = valid // max(bin_size, 1)
-    picked = np.zeros(len(names))
-    picked[chosen] = 1
-    rng = np.random.default_rng(seed)
-    observed = membership @ picked
-    total, exceed = np.zeros(len(observed)), np.zeros(len(observed))
-    done = 0
-    while done < n_draws:
-        size = min(200, n_draws - done)
-        draws = np.empty((len(names), size))
-        for one in np.unique(bins):
-            rows = np.flatnonzero(bins == one)
-            draws[rows] = rng.permuted(np.tile(picked[rows][:, None], (1, size)), axis=0)
-        overlap = membership @ draws
-        total += overlap.sum(axis=1)
-        exceed += (overlap >= observed[:, None]).sum(axis=1)
-        done += size
-    p_values = (exceed + 1) / (n_draws + 1)
-    matched = pd.DataFrame(
-        {
-            "term": index.terms,
-            "expected_matched": total / n_draws,
-            "p_matched": p_values,
-            "q_matched": benjamini_hochberg(p_values),
-        }
-    )
-    joined = tests.merge(matched, on="term", how="left")
-    return joined.sort_values(["p_matched", "p_value"], kind="stable", ignore_index=True)
-
-
-def _draws(
+def draw_means(
     values: np.ndarray,
     at: np.ndarray,
     start: np.ndarray,
@@ -359,7 +225,8 @@ def _slopes(y: np.ndarray, x: np.ndarray, low: np.ndarray, high: np.ndarray) -> 
     return np.where(spread > 0, together / np.where(spread > 0, spread, 1.0), 0.0)
 
 
-def _p_value(observed: float, null: np.ndarray, alternative: str) -> float:
+def p_value(observed: float, null: np.ndarray, alternative: str) -> float:
+    """Permutation p-value, at least ``1 / (n_draws + 1)``; NaN without draws."""
     if not len(null):
         return float("nan")
     if alternative == "two-sided":

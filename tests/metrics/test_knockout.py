@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from core.data.gene_sets import gene_sets_from_dict
 from core.errors import DataError
@@ -25,11 +26,21 @@ from core.metrics.knockout import (
 from core.metrics.knockout_nulls import (
     gene_tests,
     goal_shift,
+    goal_table,
+    rank_leak,
+)
+from core.metrics.knockout_responders import (
     local_percentile,
     partner_test,
-    rank_leak,
     responder_enrichment,
     responders,
+)
+from core.models.rank_transformer import (
+    Mode,
+    RankTransformer,
+    RankTransformerConfig,
+    embed_cells,
+    knock_out,
 )
 
 RNG = np.random.default_rng(0)
@@ -158,6 +169,31 @@ def test_gene_tests_say_what_is_missing() -> None:
         gene_tests(ranked_table(2, 20), min_cells=99)
     alone = pd.DataFrame({"cell": [1], "gene": ["A"], "rank": [0], "shift": [0.0]})
     assert np.isnan(gene_tests(alone)["p_matched"][0]), "nothing to compare with"
+
+
+def test_goal_table_of_a_model_that_is_told_the_answer() -> None:
+    torch.manual_seed(0)
+    config = RankTransformerConfig(
+        vocab_size=40,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=32,
+        initializer_range=0.4,
+    )
+    model = RankTransformer(config).eval()
+    cell = np.arange(2, 30)
+    # the goal is the very cell without the gene at rank 5: that knock-out must come first
+    goal = embed_cells(model, [np.delete(cell, 5)])[0]
+    result = knock_out(model, cell, [*range(28), (1, 2)], Mode.DELETE)
+    table = goal_table([("a", result)], lambda tokens: np.array([f"G{t}" for t in tokens]), goal)
+    assert len(table) == 28, "the group is no gene"
+    near = goal_shift(result.before, result.after, goal)
+    np.testing.assert_allclose(table["shift"], near[:28])
+    left = 1 - goal_shift(np.zeros_like(result.after) + goal, result.after, goal)
+    assert np.isclose(left[5], 1.0) and table.loc[5, "gene"] == "G7"
+    assert (left[:28] >= left[5] - 1e-9).all()
 
 
 def test_local_percentile_by_hand() -> None:

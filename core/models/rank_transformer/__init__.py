@@ -8,6 +8,7 @@ from core.models.rank_transformer.checkpoint import (
     write_checkpoint,
 )
 from core.models.rank_transformer.config import RankTransformerConfig
+from core.models.rank_transformer.embedding import embed_cells
 from core.models.rank_transformer.knockout import (
     KnockoutResult,
     estimate_seconds,
@@ -23,6 +24,7 @@ __all__ = [
     "Mode",
     "RankTransformer",
     "RankTransformerConfig",
+    "embed_cells",
     "estimate_seconds",
     "fingerprint",
     "from_bert_weights",

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from core.featurizers.rank_value import raw_counts
 from core.metrics.rank_model import NearestCells, RankUnigram, Unigram, knn_accuracy, perplexity
-from core.models.rank_transformer import RankTransformer
+from core.models.rank_transformer import RankTransformer, embed_cells
 from core.models.rank_transformer.pretraining import make_batch
 from core.studies.rank_pretraining.config import RankPretrainingConfig
 
@@ -82,18 +82,6 @@ def judge_perplexity(
     }
 
 
-@torch.no_grad()
-def cell_embeddings(
-    model: RankTransformer, cells: Sequence[np.ndarray], *, layer: int | None = None
-) -> np.ndarray:
-    """Mean-pooled embeddings of ranked cells, float32 ``(n, d)``."""
-    out = [
-        model(torch.as_tensor(cell, device=model.device)[None], layer=layer)[0].mean(0)
-        for cell in cells
-    ]
-    return torch.stack(out).cpu().numpy()
-
-
 def judge_labels(
     model: RankTransformer, data: Prepared, config: RankPretrainingConfig
 ) -> dict[str, float]:
@@ -119,8 +107,7 @@ def judge_labels(
         named = [labels.to_numpy()[row].astype(str) for row in rows]
         spaces = {
             f"knn_accuracy_layer_{layer}": [
-                cell_embeddings(model, [data.cells[i] for i in group], layer=layer)
-                for group in groups
+                embed_cells(model, [data.cells[i] for i in group], layer=layer) for group in groups
             ]
             for layer in sorted({model.n_layers, max(model.n_layers - 1, 1)})
         }
