@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from core.errors import DataError, RunError
+from core.models.integrators.base import principal_components
+from core.models.integrators.corrector import Corrector, CorrectorParams
+from tests.models.integrators.small import between_batches, islands
+
+BOTH = {"a": {"x": 60, "y": 60, "z": 40}, "b": {"x": 50, "y": 70, "z": 40}}
+PARAMS = CorrectorParams(n_pcs=10)
+
+
+def test_a_planted_shift_is_removed() -> None:
+    cells = islands(BOTH, shift=4.0)
+    before = principal_components(cells.X, 10)[1]
+    result = Corrector(PARAMS).fit_transform(cells, "batch", seed=0)
+    assert result.embedding is not None
+    assert result.corrected is not None
+    assert between_batches(before, cells) > 3.5
+    assert between_batches(result.embedding, cells) < 0.2 * between_batches(before, cells)
+    assert between_batches(result.corrected, cells) < 0.3 * between_batches(cells.X, cells)
+    shift = result.extras["gene_shift"]
+    assert shift.index.tolist() == cells.var_names.tolist()
+    # Each batch goes half of the way: what one gains in a gene the other loses.
+    moved = np.stack([shift["a"], shift["b"]])
+    assert np.corrcoef(moved)[0, 1] < -0.9
+
+
+def test_equal_batches_stay_where_they_are() -> None:
+    cells = islands(BOTH, shift=0.0)
+    before = principal_components(cells.X, 10)[1]
+    after = Corrector(PARAMS).fit_transform(cells, "batch", seed=0).embedding
+    assert after is not None
+    moved = np.linalg.norm(after - before, axis=1).mean()
+    spread = np.linalg.norm(before - before.mean(axis=0), axis=1).mean()
+    assert moved < 0.1 * spread
+
+
+def test_kinds_stay_apart_and_a_kind_of_one_batch_is_not_merged() -> None:
+    cells = islands({"a": {"x": 80, "only": 40}, "b": {"x": 80, "other": 40}}, shift=3.0)
+    after = Corrector(PARAMS).fit_transform(cells, "batch", seed=0).embedding
+    assert after is not None
+    kind = cells.obs["kind"].to_numpy()
+    centers = {k: after[kind == k].mean(axis=0) for k in np.unique(kind)}
+    before = principal_components(cells.X, 10)[1]
+    was = {k: before[kind == k].mean(axis=0) for k in np.unique(kind)}
+    for a, b in (("only", "other"), ("only", "x"), ("other", "x")):
+        gap, old = (np.linalg.norm(c[a] - c[b]) for c in (centers, was))
+        assert gap > 0.6 * old, (a, b)
+
+
+def test_batches_without_a_common_kind_are_left_alone() -> None:
+    cells = islands({"a": {"x": 90}, "b": {"y": 60, "z": 40}})
+    before = principal_components(cells.X, 10)[1]
+    result = Corrector(PARAMS).fit_transform(cells, "batch", seed=0)
+    assert result.embedding is not None
+    assert len(result.extras["mnn_pairs"]) == 0
+    assert "nothing was merged" in " ".join(result.extras["notes"])
+    np.testing.assert_allclose(result.embedding, before, atol=1e-3)
+
+
+@pytest.mark.parametrize("latent", ["pca", "autoencoder"])
+def test_new_cells_equal_training_cells(latent: str) -> None:
+    cells = islands(BOTH, shift=2.0)
+    corrector = Corrector(PARAMS.model_copy(update={"latent": latent, "rounds": 2}))
+    trained = corrector.fit_transform(cells, "batch", seed=0)
+    some = cells[::7, ::-1].copy()  # a part of them, genes in another order
+    again = corrector.transform(some, "batch")
+    assert trained.embedding is not None
+    assert again.embedding is not None
+    assert again.corrected is not None
+    assert trained.corrected is not None
+    np.testing.assert_allclose(again.embedding, trained.embedding[::7], atol=1e-4)
+    np.testing.assert_allclose(again.corrected, trained.corrected[::7], atol=1e-4)
+
+
+def test_the_same_seed_gives_the_same_result() -> None:
+    cells = islands(BOTH, shift=2.0)
+    quick = PARAMS.model_copy(update={"rounds": 2, "epochs": 5})
+    one, two, other = (
+        Corrector(quick).fit_transform(cells, "batch", seed=seed).embedding for seed in (3, 3, 4)
+    )
+    assert one is not None
+    assert two is not None
+    assert other is not None
+    np.testing.assert_array_equal(one, two)
+    assert np.abs(one - other).max() > 1e-4
+
+
+def test_losses_fall_and_input_is_not_modified() -> None:
+    cells = islands(BOTH, shift=3.0)
+    values = cells.X.copy()
+    losses = Corrector(PARAMS).fit_transform(cells, "batch").extras["losses"]
+    np.testing.assert_array_equal(cells.X, values)
+    assert {"round", "epoch", "loss", "batch_loss", "rec_loss", "pair_distance"} <= set(losses)
+    first = losses[losses["round"] == 1]["batch_loss"].to_numpy()
+    assert first[-1] < 0.2 * first[0]
+    distance = losses.groupby("round")["pair_distance"].first().to_numpy()
+    assert distance[-1] < distance[0]
+
+
+def test_faults_are_explained() -> None:
+    cells = islands(BOTH)
+    with pytest.raises(RunError, match="not been trained"):
+        Corrector().transform(cells, "batch")
+    corrector = Corrector(PARAMS.model_copy(update={"rounds": 1, "epochs": 1}))
+    corrector.fit_transform(cells, "batch")
+    strange = cells.copy()
+    strange.obs["batch"] = "c"
+    with pytest.raises(DataError, match="'c' was not in training"):
+        corrector.transform(strange, "batch")
+    with pytest.raises(DataError, match="lack 1 of the 60 genes of training, 'g0' first"):
+        corrector.transform(cells[:, 1:].copy(), "batch")
+    few = islands({"a": {"x": 60}, "b": {"x": 7}})
+    with pytest.raises(DataError, match="Batch 'b' has 7 cells, fewer than the k = 20"):
+        Corrector(PARAMS).fit_transform(few, "batch")
