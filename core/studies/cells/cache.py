@@ -17,7 +17,7 @@ from core.settings import Settings
 from core.studies.cells.config import CellsConfig
 
 #: Raise when a stage computes something else than before.
-FORMAT = 1
+FORMAT = 2
 PCA, NEIGHBOURS, UMAP, TSNE, LEIDEN = "pca", "neighbours", "umap", "tsne", "leiden"
 Arrays = dict[str, np.ndarray]
 

@@ -56,6 +56,7 @@ def pca(cells: AnnData, config: CellsConfig) -> Arrays:
         "scores": np.asarray(part.obsm["X_pca"], dtype=np.float32),
         "loadings": np.asarray(part.varm["PCs"], dtype=np.float32),
         "used": used.astype(np.int64),
+        "genes": np.array([str(name) for name in part.var_names], dtype=np.str_),
         "variance": np.asarray(part.uns["pca"]["variance"], dtype=np.float64),
         "ratio": np.asarray(part.uns["pca"]["variance_ratio"], dtype=np.float64),
     }

@@ -1,0 +1,249 @@
+"""Section Quality of the cell explorer: reads, genes and mitochondrial share, and what to cut."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.data.cells import shown
+from core.data.preprocessing import (
+    PRESETS,
+    Preprocessing,
+    cut_offs,
+    has_counts,
+    mitochondrial,
+    quality,
+    scanpy_script,
+)
+from core.data.preprocessing.counts import as_csr, counts_of
+from core.data.preprocessing.quality import failing
+from core.data.preprocessing.run import known_columns, select
+from core.data.store import ID_PATTERN
+from core.metrics.densities import distributions
+from core.plots import cell_quality as plots
+from core.plots.cell_violins import violins
+from core.plots.export import file_stem
+from core.studies.cells.config import CellsConfig
+from pages import _cells_job as job
+from pages._cells_view import CellView
+from pages.components import config_form, figure
+from pages.components.text import plain
+
+#: Cells up to which the steps are counted while the cut-offs move.
+PREVIEW_CELLS = 100_000
+CUTS = ("min_counts", "max_counts", "min_genes", "max_genes", "max_mito")
+GENES = ("gene_min_reads", "gene_min_cells", "genes_first")
+AFTER = (
+    "target_sum", "log", "n_hvg", "hvg_flavor", "hvg_batch_key", "hvg_only", "balance_key",
+    "max_per_group", "seed",
+)  # fmt: skip
+#: Column of the quality table: title, fields of its cut-offs, logarithmic axis.
+VALUES = {
+    "counts": ("Reads a cell (library size)", ("min_counts", "max_counts"), True),
+    "genes": ("Genes a cell", ("min_genes", "max_genes"), False),
+    "mito_percent": ("Mitochondrial reads (%)", (None, "max_mito"), False),
+}
+
+
+@st.cache_data(max_entries=4, show_spinner="Counting reads …")
+def _quality(content_hash: str, _view: CellView) -> pd.DataFrame | None:
+    """Quality by cell, ``None`` without raw counts."""
+    if not _view.has_counts:
+        return quality(_view.cells) if has_counts(_view.cells) else None
+    found = _view.expression
+    total = np.asarray(found.totals, dtype=np.float64)
+    share = np.full(len(total), np.nan)
+    mito = mitochondrial(_view.cells)
+    if mito.any():
+        part = np.asarray(found.stored[:, np.flatnonzero(mito)].sum(axis=1)).ravel()
+        np.divide(100 * part, total, out=share, where=total > 0)
+    values = {"counts": total, "genes": np.asarray(found.detected), "mito_percent": share}
+    return pd.DataFrame(values)
+
+
+@st.cache_data(max_entries=64, show_spinner="Applying the cut-offs …")
+def _preview(content_hash: str, config: Preprocessing, _view: CellView) -> list[str]:
+    """What the cut-offs remove, one sentence a step."""
+    cells = _view.cells
+    known_columns(cells.obs, config)
+    # Where X holds counts the explorer's own copy has them checked already.
+    counts = as_csr(_view.expression.stored) if _view.has_counts else counts_of(cells)
+    kept = select(counts, cells.obs, mitochondrial(cells), config, cells.obs_names)
+    left = f"{len(kept.rows):,} of {cells.n_obs:,} cells and {len(kept.columns):,} of "
+    return [*kept.steps, f"{left}{cells.n_vars:,} genes are left."]
+
+
+def show(view: CellView) -> None:
+    """Cut-offs on the left, what they do on the right."""
+    running = job.follow()
+    table = _quality(view.content_hash, view)
+    if table is None:
+        _without_counts(view)
+        return
+    left, right = st.columns([2, 5], gap="medium")
+    with left:
+        config = _form(view)
+    with right:
+        if config is not None:
+            _figures(view, table, config)
+    if config is None:
+        return
+    st.subheader("What is done", divider="gray")
+    one, two = st.columns([5, 3], gap="medium")
+    with one:
+        _steps(view, config)
+    with two:
+        _apply(view, config, running)
+
+
+def _without_counts(view: CellView) -> None:
+    st.info(
+        "These cells came without raw counts (their values are normalised or scaled already), so "
+        "there are no reads to judge them by and nothing to normalise again. Embedding works on "
+        "the values as they are.",
+        icon=":material/info:",
+    )
+    detected = np.asarray(view.expression.detected, dtype=np.float64)
+    table = plots.bins(detected, log=False)
+    title = f"genes above zero in a cell, of the {len(view.genes):,} in this set"
+    fig = plots.histogram(table, title, palette=view.palette)
+    figure.show(fig, key="quality-detected", data=table, height=320, name=view.name("genes"))
+
+
+def _form(view: CellView) -> Preprocessing | None:
+    names = PRESETS.names()
+    preset = st.selectbox(
+        "Start from",
+        names,
+        index=names.index("scanpy"),
+        format_func=lambda name: PRESETS.get(name).label,
+        key="preset",
+        bind="query-params",
+        help="The seed studies' choices. Change them below.",
+    )
+    entry = PRESETS.get(preset or "scanpy")
+    st.caption(plain(entry.help))
+    start, key = entry.value.model_dump(), f"quality-{view.id}-{entry.name}"
+    values = dict(start)
+    values |= config_form.fields(Preprocessing, start, key, only=CUTS)
+    with st.expander("Genes", icon=":material/genetics:"):
+        values |= config_form.fields(Preprocessing, start, key, only=GENES)
+    with st.expander("Normalisation, variable genes, balance", icon=":material/tune:"):
+        values |= config_form.fields(Preprocessing, start, key, only=AFTER)
+    config, faults = config_form.check(Preprocessing, values)
+    for fault in faults:
+        st.error(plain(fault), icon=":material/error:")
+    return config
+
+
+def _figures(view: CellView, table: pd.DataFrame, config: Preprocessing) -> None:
+    masks = failing(table, config)
+    kept = ~np.any(list(masks.values()), axis=0) if masks else np.ones(len(table), dtype=bool)
+    kinds = ["Histograms", "Violins"] if view.groupings else ["Histograms"]
+    kind = st.segmented_control(
+        "Show", kinds, default=kinds[0], required=True, key="quality-kind", bind="query-params",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    if kind == "Violins":
+        _violins(view, table)
+    else:
+        columns = st.columns(2)
+        known = [n for n in VALUES if bool(np.isfinite(table[n]).any())]
+        for i, name in enumerate(known):
+            title, (low, high), log = VALUES[name]
+            binned = plots.bins(table[name].to_numpy(), log=log)
+            fig = plots.histogram(
+                binned,
+                title,
+                low=getattr(config, low) if low else None,
+                high=getattr(config, high),
+                log=log,
+                palette=view.palette,
+            )
+            with columns[i % 2]:
+                figure.show(fig, key=f"quality-{name}", data=binned, name=view.name(name))
+        with columns[len(known) % 2]:
+            fig = plots.counts_against_genes(table, kept, palette=view.palette)
+            figure.show(fig, key="quality-both", data=table, name=view.name("quality"))
+        if "mito_percent" not in known:
+            st.caption("No gene of this set is known to be mitochondrial.")
+    removed = cut_offs(table, config)
+    st.dataframe(
+        removed,
+        hide_index=True,
+        width="stretch",
+        column_config={
+            "cut_off": "Cut-off",
+            "limit": st.column_config.NumberColumn("Limit", format="localized"),
+            "removed": st.column_config.NumberColumn("Cells it removes", format="localized"),
+            "only": st.column_config.NumberColumn("that no other removes", format="localized"),
+            "percent": st.column_config.NumberColumn("of all (%)", format="%.1f"),
+        },
+    )
+
+
+def _violins(view: CellView, table: pd.DataFrame) -> None:
+    one, two = st.columns(2)
+    with one:
+        known = [n for n in VALUES if bool(np.isfinite(table[n]).any())]
+        name = st.selectbox("Value", known, format_func=lambda n: VALUES[n][0], key="quality-value")
+    with two:
+        column = st.selectbox("Groups", view.groupings, key="quality-by")
+    values = table[name].to_numpy(dtype=np.float32)
+    found = distributions(np.nan_to_num(values), view.labels(column))
+    fig = violins(found, VALUES[name][0], palette=view.palette)
+    figure.show(fig, key="quality-violins", data=found.summary, name=view.name(name, column))
+
+
+def _steps(view: CellView, config: Preprocessing) -> None:
+    if view.n_cells <= PREVIEW_CELLS and not view.cells.isbacked:
+        steps = _preview(view.content_hash, config, view)
+        st.markdown("\n".join(f"1. {plain(step)}" for step in steps))
+    else:
+        st.caption("For a set of this size the steps are counted when they are applied.")
+    target = f"{config.target_sum:,.0f} reads" if config.target_sum else "the median cell's reads"
+    then = [f"each cell is scaled to {target}"] + ["ln(1 + x) is taken"] * config.log
+    if config.n_hvg:
+        then.append(f"{config.n_hvg:,} genes are {'kept' if config.hvg_only else 'marked'}")
+    st.caption(f"Then {', '.join(then)}; raw counts are kept in the layer 'counts'.")
+    st.download_button(
+        "scanpy script",
+        scanpy_script(config, title=f"Preprocessing of {shown(view.id)}"),
+        file_name=f"{file_stem(view.id, 'preprocess')}.py",
+        mime="text/x-python",
+        icon=":material/code:",
+        on_click="ignore",
+        key="quality-script",
+        help="These steps as a script that needs only scanpy.",
+    )
+
+
+def _apply(view: CellView, config: Preprocessing, running: bool) -> None:
+    name = st.text_input(
+        "Save as",
+        f"{view.id[:50]}-filtered",
+        key=f"quality-save-{view.id}",
+        max_chars=64,
+        help="Id of the new data set: cells that are left, log-normalised, with raw counts, PCA, "
+        "UMAP and clusters. The original stays as it is.",
+    )
+    valid = bool(ID_PATTERN.fullmatch(name))
+    if not valid:
+        st.caption(":red[Use lower-case letters, digits, - and _.]")
+    study = CellsConfig(
+        name=f"{view.id} filtered"[:80],
+        dataset=view.id,
+        preprocessing=config,
+        save_as=name if valid else None,
+    )
+    if st.button(
+        "Apply and embed",
+        type="primary",
+        icon=":material/play_arrow:",
+        key="quality-apply",
+        disabled=running or not valid,
+        width="stretch",
+    ):
+        job.start(study)
+    job.command(study)
