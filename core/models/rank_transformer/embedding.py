@@ -44,6 +44,6 @@ def embed_cells(
         for index, cell in enumerate(cells):
             tokens = torch.as_tensor(np.asarray(cell, dtype=np.int64), device=model.device)
             state = model(tokens[None], layer=depth)[0]
-            out[index] = state.double().mean(dim=0).cpu().numpy()
+            out[index] = state.cpu().double().mean(dim=0).numpy()
             on_progress(index + 1, len(cells), "Embedding cells")
     return out

@@ -170,6 +170,8 @@ def check_cell(model: RankTransformer, tokens: np.ndarray) -> np.ndarray:
         raise ConfigError("A knock-out needs a cell with at least two ranked genes.")
     if len(ids) > longest:
         raise ConfigError(f"The cell has {len(ids):,} genes and the model takes {longest:,}.")
+    if model.device.type == "mps":
+        raise ConfigError("An Apple GPU has no float64, which knock-outs need: use the CPU.")
     if ids.min() < 0 or ids.max() >= size:
         raise ConfigError(
             f"The cell has the token {ids.max() if ids.max() >= size else ids.min()}, and the "
