@@ -264,7 +264,8 @@ def _compare(view: CellView, pairs: list[tuple[str, Fulfilled]]) -> None:
             settings=get_settings(),
         )
         names.append(kept.name)
-    views.compare(names[0], names[1] if len(names) > 1 else None)
+    # The right panel against the left one, as the numbers under the figure.
+    views.compare(names[-1], names[0] if len(names) > 1 else None)
     st.rerun()
 
 
