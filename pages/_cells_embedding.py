@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -16,10 +18,12 @@ from pages.components import config_form, figure
 from pages.components.text import plain
 
 PCA = ("n_pcs", "scale", "n_neighbors", "metric", "seed")
-MAPS = (
-    "umap", "umap_min_dist", "umap_spread", "tsne", "tsne_perplexity", "leiden",
-    "leiden_resolution",
-)  # fmt: skip
+#: Switch of each result, and the fields that it opens.
+MAPS = {
+    "umap": ("umap_min_dist", "umap_spread"),
+    "tsne": ("tsne_perplexity",),
+    "leiden": ("leiden_resolution",),
+}
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -53,7 +57,11 @@ def _form(view: CellView, running: bool) -> None:
     last = next(iter(about.values()), None)
     known = CellsConfig.model_validate(last) if last else CellsConfig()
     start, key = known.model_dump(), f"embedding-{view.id}"
-    values = config_form.fields(CellsConfig, start, key, only=MAPS)
+    values: dict[str, Any] = {}
+    for switch, own in MAPS.items():
+        values |= config_form.fields(CellsConfig, start, key, only=(switch,), columns=1)
+        if values[switch]:
+            values |= config_form.fields(CellsConfig, start, key, only=own)
     with st.expander("Components and neighbours", icon=":material/tune:"):
         values |= config_form.fields(CellsConfig, start, key, only=PCA)
         n_hvg = st.number_input(

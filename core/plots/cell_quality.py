@@ -139,7 +139,7 @@ def counts_against_genes(
     style(fig, palette, height=260)
     fig.update_xaxes(title="reads", type="log")
     fig.update_yaxes(title="genes", type="log")
-    fig.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+    fig.update_layout(legend={"x": 0.01, "y": 0.99, "bgcolor": "rgba(0,0,0,0)"})
     return fig
 
 

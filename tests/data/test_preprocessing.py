@@ -60,8 +60,8 @@ def test_quality_is_what_one_counts_by_hand() -> None:
 def test_each_cut_off_says_what_it_removes_alone_and_with_others() -> None:
     config = Preprocessing(min_counts=5, max_mito=50)
     table = cut_offs(quality(small()), config).set_index("cut_off")
-    assert table.loc["Least reads a cell", ["removed", "only"]].tolist() == [1, 0]
-    assert table.loc["Most mitochondrial reads (%)", ["removed", "only"]].tolist() == [2, 1]
+    assert table.loc["Min. reads", ["removed", "only"]].tolist() == [1, 0]
+    assert table.loc["Max. mito (%)", ["removed", "only"]].tolist() == [2, 1]
     assert table.loc["all together", ["removed", "percent"]].tolist() == [2, 50]
 
 

@@ -15,32 +15,32 @@ class Preprocessing(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     min_counts: int | None = Field(
-        None, ge=0, title="Least reads a cell", description="Cells with fewer reads are left out."
+        None, ge=0, title="Min. reads", description="Cells with fewer reads are left out."
     )
     max_counts: int | None = Field(
-        None, ge=1, title="Most reads a cell", description="Cells with more may be doublets."
+        None, ge=1, title="Max. reads", description="Cells with more reads may be doublets."
     )
     min_genes: int | None = Field(
-        None, ge=0, title="Least genes a cell", description="Genes with at least one read."
+        None, ge=0, title="Min. genes", description="Genes with at least one read."
     )
     max_genes: int | None = Field(
-        None, ge=1, title="Most genes a cell", description="Cells with more may be doublets."
+        None, ge=1, title="Max. genes", description="Cells with more genes may be doublets."
     )
     max_mito: float | None = Field(
         None,
         ge=0,
         le=100,
-        title="Most mitochondrial reads (%)",
+        title="Max. mito (%)",
         description="Share of a cell's reads on mitochondrial genes; more speaks for a dying cell.",
     )
     gene_min_reads: int = Field(
         1,
         ge=1,
-        title="Reads that count as expressed",
+        title="Min. reads in a cell",
         description="A gene counts in a cell from this many reads on.",
     )
     gene_min_cells: int | None = Field(
-        None, ge=0, title="Least cells a gene", description="Genes expressed in fewer are left out."
+        None, ge=0, title="Min. cells", description="Genes expressed in fewer are left out."
     )
     genes_first: bool = Field(
         False,
@@ -62,7 +62,7 @@ class Preprocessing(BaseModel):
     target_sum: float | None = Field(
         1e4,
         gt=0,
-        title="Reads a cell after normalisation",
+        title="Normalise to",
         description="Each cell is scaled to this total; empty: to the median cell.",
     )
     log: bool = Field(True, title="Log", description="ln(1 + x) of the normalised values.")

@@ -30,7 +30,11 @@ class CellsConfig(StudyConfig):
         "and with their raw counts; empty: only coordinates are kept.",
     )
     n_pcs: int = Field(
-        50, ge=2, le=200, title="Principal components", description="Fewer where data has fewer."
+        50,
+        ge=2,
+        le=200,
+        title="Components",
+        description="Principal components; fewer where data has fewer.",
     )
     scale: bool = Field(
         False,
@@ -45,20 +49,20 @@ class CellsConfig(StudyConfig):
     )
     umap: bool = Field(True, title="UMAP", description="Compute UMAP from the neighbours.")
     umap_min_dist: float = Field(
-        0.5, ge=0, le=2, title="UMAP least distance", description="Smaller packs points denser."
+        0.5, ge=0, le=2, title="Min. distance", description="Smaller packs points denser."
     )
     umap_spread: float = Field(
-        1.0, gt=0, le=10, title="UMAP spread", description="Scale of the embedded points."
+        1.0, gt=0, le=10, title="Spread", description="Scale of the embedded points."
     )
     tsne: bool = Field(
         False, title="t-SNE", description="Compute t-SNE from the PCA; slow above 100,000 cells."
     )
     tsne_perplexity: float = Field(
-        30, ge=2, le=500, title="t-SNE perplexity", description="Below a third of the cells."
+        30, ge=2, le=500, title="Perplexity", description="Below a third of the cells."
     )
     leiden: bool = Field(True, title="Leiden clusters", description="Communities of neighbours.")
     leiden_resolution: float = Field(
-        1.0, gt=0, le=20, title="Leiden resolution", description="Higher gives more clusters."
+        1.0, gt=0, le=20, title="Resolution", description="Higher gives more clusters."
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed", description="Of every random step.")
 
