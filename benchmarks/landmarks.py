@@ -1,8 +1,10 @@
 """Landmarks → the rest: the study's models beside scikit-learn's, same cells, filters and splits.
 
     python -m benchmarks.landmarks [--data pbmc_facs baron_human_subset] [--splits 3] [--no-peers]
+                                   [--workspace DIR]
 
-Real data from ``../shared/data`` (or ``PERTURBSCOPE_SHARED``). Peers choose their settings on a
+With ``--workspace`` the study is kept there: a benchmark that was stopped goes on where it was,
+and a finished study is not run again. Real data from ``../shared/data`` (or ``PERTURBSCOPE_SHARED``). Peers choose their settings on a
 tenth of the training cells, from the grids below, and are then fitted on all training cells.
 """
 
@@ -20,9 +22,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core.data import import_file
+from core.data import import_file, list_datasets
 from core.metrics.expression import split_interval
-from core.runs import get_run, run_here
+from core.runs import get_run, list_runs, resume, run_here
 from core.settings import PROJECT_ROOT, load_settings
 from core.studies.landmarks.config import LandmarksConfig
 from core.studies.landmarks.data import load_landmark_data
@@ -146,27 +148,53 @@ def line(name: str, mse: list[float], weighted: list[float], seconds: float | No
     return f"| {name} | {cells[0]} | {cells[1]} | {'' if seconds is None else f'{seconds:.1f}'} |"
 
 
+def is_ready(id: str, settings: Any) -> bool:
+    """Whether the data set was imported before."""
+    return any(status.id == id and status.ready for status in list_datasets(settings))
+
+
+def study(config: LandmarksConfig, settings: Any) -> str:
+    """The finished run of ``config``: found, resumed or done now."""
+    record = next(
+        (
+            r
+            for r in list_runs(study="landmarks", settings=settings)
+            if r.config == config.model_dump(mode="json")
+        ),
+        None,
+    )
+    if record is None:
+        run_id = run_here("landmarks", config, settings=settings)
+    else:
+        run_id = record.id
+        if record.resumable:
+            resume(run_id, settings=settings, here=True)
+    record = get_run(run_id, settings=settings)
+    if record.error:
+        raise SystemExit(record.error)
+    return run_id
+
+
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", nargs="+", default=["pbmc_facs", "baron_human_subset"])
     parser.add_argument("--splits", type=int, default=3)
     parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--workspace", default=None)
     asked = parser.parse_args()
     shared = Path(os.environ.get("PERTURBSCOPE_SHARED", PROJECT_ROOT.parent / "shared")) / "data"
     warnings.simplefilter("ignore")
     for name in asked.data:
         with tempfile.TemporaryDirectory() as folder:
-            settings = load_settings(workspace=Path(folder))
+            settings = load_settings(workspace=Path(asked.workspace or folder))
             id = name.replace("_", "-")
-            import_file(shared / f"{name}.h5ad", id=id, settings=settings)
+            if not is_ready(id, settings):
+                import_file(shared / f"{name}.h5ad", id=id, settings=settings)
             config = LandmarksConfig(dataset=id, name=name, n_splits=asked.splits)
             started = time.perf_counter()
-            run_id = run_here("landmarks", config, settings=settings)
+            run_id = study(config, settings)
             seconds = time.perf_counter() - started
-            record = get_run(run_id, settings=settings)
-            if record.error:
-                raise SystemExit(record.error)
             result = LandmarksResult.load(settings.runs_folder / run_id)
             print(
                 f"\n## {name}: {result.data['n_cells']:,} cells, {result.data['n_measured']} "

@@ -11,6 +11,11 @@ SAMPLES = (
     ("SRA553822", "SRS2119548", "human", "cultured embryonic stem cells", 6501),
     ("SRA570744", "SRS2253536", "mouse", "lung mesenchyme", 4611),
     ("SRA598936", "SRS2428405", "human", "kidney cortex", 3759),
+    # The tissues of 'Predicting GEx from L1000 genes and beyond', which names no accessions.
+    ("SRA703206", "SRS3296611", "human", "colon", 4826),
+    ("SRA703206", "SRS3296612", "human", "colon", 6476),
+    ("SRA742961", "SRS3565195", "human", "prostate", 6101),
+    ("SRA742961", "SRS3565196", "human", "prostate", 7789),
 )
 
 for _sra, _srs, _organism, _tissue, _cells in SAMPLES:
