@@ -104,7 +104,7 @@ def in_browser(url: str, genes: list[str], visits: int) -> dict[str, list[float]
         page.locator(FIGURE).first.wait_for()
         page.wait_for_timeout(2000)
         for gene in genes:
-            page.locator(".st-key-gene input").click()
+            page.locator(".st-key-gene-search input").click()
             page.keyboard.type(gene)
             option = page.get_by_role("option", name=gene, exact=True).first
             option.wait_for()

@@ -10,25 +10,42 @@ from core.studies.perturbation import explore
 from pages import _explore_view as views
 from pages._explore_view import View
 from pages.components import figure
+from pages.components.gene_search import names, search_box
 from pages.components.guard import guard
 
 #: Shown first where it is measured: the activation marker of the seed report's figures 6 and 7.
 FIRST_GENE = "CD69"
+#: Where the session and the address keep the gene.
+GENE = "gene"
 
 
-@st.fragment
+def use_gene(symbol: str) -> None:
+    """Make a gene the one in use, in the session and the address."""
+    st.session_state[GENE] = st.query_params[GENE] = symbol
+
+
+def gene_in_use(view: View) -> str:
+    """The gene of the address where this table measures it, else the first one that is shown."""
+    known = names(view.table.content_hash, lambda: view.table.genes)
+    wanted = str(st.session_state.get(GENE) or st.query_params.get(GENE) or "")
+    first = FIRST_GENE if FIRST_GENE in known else str(view.table.genes[0])
+    found = known.exact(wanted) or first
+    if st.query_params.get(GENE) != found:
+        use_gene(found)
+    return found
+
+
 def gene(view: View) -> None:
-    """One gene's response by cell type. A fragment: a new gene redraws this section only."""
-    symbols = view.table.genes.tolist()
-    symbol = st.selectbox(
-        "Gene",
-        symbols,
-        index=symbols.index(FIRST_GENE) if FIRST_GENE in symbols else 0,
-        key="gene",
-        bind="query-params",
-        help="Type a few letters of a symbol.",
-        width=320,
-    )
+    """One gene's response by cell type."""
+    symbol = gene_in_use(view)
+    with st.container(width=320):
+        search_box(
+            f"Gene (of {len(view.table.genes):,})",
+            names(view.table.content_hash, lambda: view.table.genes),
+            key="gene-search",
+            value=symbol,
+            on_choose=use_gene,
+        )
     with guard():
         effect = views.gene(view, symbol)
         st.markdown(

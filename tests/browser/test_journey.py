@@ -49,18 +49,18 @@ def test_from_home_to_a_gene_and_back_by_its_address(visit: Visit) -> None:
     visit.open("/")
     visit.page.get_by_role("link", name="Open Explore").click()
     visit.tab("Gene")
-    visit.page.locator(".st-key-gene input").wait_for()
+    visit.page.locator(".st-key-gene-search input").wait_for()
     assert "Simulated data" in visit.text()
-    first = visit.value("gene")
+    first = visit.value("gene-search")
     assert first != gene
-    visit.pick("gene", gene)
-    assert f"gene={gene}" in visit.page.url
-    assert f"dataset={TABLE}" in visit.page.url
+    visit.pick("gene-search", gene)
     title = visit.page.locator(".js-plotly-plot .ytitle", has_text=gene)
     title.wait_for()
+    assert f"gene={gene}" in visit.page.url
+    assert f"dataset={TABLE}" in visit.page.url
     shown = title.text_content()
     visit.open(visit.page.url.removeprefix(visit.server.url))
-    assert visit.value("gene") == gene
+    assert visit.value("gene-search") == gene
     title.wait_for()
     assert title.text_content() == shown
 
