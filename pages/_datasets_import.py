@@ -11,12 +11,16 @@ import streamlit as st
 
 from core.data.faults import InvalidTableError
 from core.data.importing import ImportReport, import_file
+from core.data.orientation import ORIENTATIONS
 from core.settings import get_settings
 from pages.components.guard import guard
 from pages.components.progress import reporting
 from pages.components.text import plain
 
-SUFFIXES = ("parquet", "pq", "csv", "tsv", "txt", "gz", "h5ad", "rdata", "rda", "rds")
+SUFFIXES = (
+    "parquet", "pq", "csv", "tsv", "txt", "gz", "h5ad", "h5", "loom", "zip", "tgz", "tar", "rdata",
+    "rda", "rds",
+)  # fmt: skip
 KINDS = {
     None: "tell from its columns",
     "perturbation": "a perturbation table",
@@ -44,8 +48,9 @@ def panel() -> None:
     st.markdown(
         "A **perturbation table** (parquet, CSV, TSV, h5ad) has one row a pair: `cell_type`, "
         "`sm_name` and `SMILES` (other common names are understood), then one column a gene. "
-        "**Cells** come as h5ad, or as the `.RData` of PanglaoDB. Nothing is kept before the "
-        "whole file has been checked."
+        "**Cells** come as h5ad, 10x h5, the three files of 10x mtx in a zip or tar.gz, loom, CSV "
+        "or TSV (either side may hold the genes), or the `.sparse.RData` of PanglaoDB. Nothing is "
+        "kept before the whole file has been checked."
     )
     upload = st.file_uploader(
         "File", type=list(SUFFIXES), max_upload_size=settings.upload_limit_mb, key="upload"
@@ -76,6 +81,11 @@ def _form(upload: Any) -> None:
                 index=None,
                 placeholder="choose or write it, with its unit",
                 accept_new_options=True,
+            ),
+            "orientation": right.selectbox(
+                "Rows × columns (cells)",
+                [None, *ORIENTATIONS],
+                format_func=lambda side: side or "tell from the names",
             ),
         }
         sent = st.form_submit_button(
@@ -125,4 +135,11 @@ def _show(report: ImportReport) -> None:
             label="Explore it",
             icon=":material/biotech:",
             query_params={"dataset": status.id},
+        )
+    else:
+        st.page_link(
+            "pages/cells.py",
+            label="Open it in the cell explorer",
+            icon=":material/bubble_chart:",
+            query_params={"cells": status.id},
         )

@@ -111,13 +111,18 @@ def info(id: Id, as_json: AsJson = False) -> None:
 
 @app.command("import")
 def import_command(
-    path: Annotated[Path, typer.Argument(help="parquet, CSV, TSV, h5ad or .RData file.")],
+    path: Annotated[
+        Path, typer.Argument(help="parquet, CSV, TSV, h5ad, 10x h5 or mtx, loom, .RData.")
+    ],
     id: Annotated[str | None, typer.Option(help="Id in the workspace.")] = None,
     label: Annotated[str | None, typer.Option(help="Name for people.")] = None,
     kind: Annotated[str | None, typer.Option(help="'perturbation' or 'cells'.")] = None,
     organism: Annotated[str | None, typer.Option(help="'human', 'mouse' …")] = None,
     target: Annotated[
         str | None, typer.Option(help="What a value is, e.g. 'signed −log10 p' or 'z-score'.")
+    ] = None,
+    orientation: Annotated[
+        str | None, typer.Option(help="'cells × genes' or 'genes × cells'; default: from names.")
     ] = None,
 ) -> None:
     """Import a file of your own, and say how it was understood."""
@@ -130,6 +135,7 @@ def import_command(
                 kind=kind,
                 organism=organism,
                 target=target,
+                orientation=orientation,
                 on_progress=bar,
             )
     except InvalidTableError as error:
