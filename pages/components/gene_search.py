@@ -67,6 +67,7 @@ export default function (component) {
     close();
     input.value = name;
     if (name !== state.chosen) { state.chosen = name; setTriggerValue('choice', name); }
+    input.blur();
   };
   const show = () => {
     list.replaceChildren();
