@@ -97,7 +97,7 @@ def _level(view: LandmarkView, chosen: Chosen) -> None:
     st.markdown(
         "Where the chosen genes lie among all measured ones: mean log expression, and Seurat's "
         "normalised dispersion (variance over mean against genes of like mean), over all cells. "
-        "Boxes are quartiles, whiskers 1.5 interquartile ranges; *not* marks all other genes."
+        "Boxes are quartiles, whiskers the range; *not* marks all other genes."
     )
     figure.show(
         plots.level_and_dispersion(genes, masks, palette=view.palette),

@@ -31,7 +31,7 @@ _MOST_BYTES = 64 * 2**20
 
 def show(view: LandmarkView, chosen: Chosen) -> None:
     """Draw the part: collection and background, then the test."""
-    left, middle, right = st.columns(3, vertical_alignment="top")
+    left, middle, right = st.columns([5, 5, 8], vertical_alignment="top")
     with left:
         kind = st.segmented_control(
             "Test", [OVER, RANK], default=OVER, required=True, key="go-test"

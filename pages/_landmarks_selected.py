@@ -19,6 +19,8 @@ from pages.components import figure
 from pages.components.guard import guard
 from pages.components.text import plain
 
+GAIN, SCORE = "Gain over random (upper right is better)", "Scores (lower left is better)"
+
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def opened(run_id: str) -> LandmarkSelectionResult:
@@ -52,11 +54,22 @@ def _scores(view: LandmarkView, result: LandmarkSelectionResult) -> None:
         "Every set predicts all other genes by ridge regression, fitted on the training cells and "
         f"scored on the test cells of {config.n_splits} splits. Across: error on the "
         f"{config.held_share:.0%} of genes that **no selector saw**. Up: variance left over all "
-        "genes, the chosen ones counted as known. Lower left is better; bars are 95 % t intervals "
-        "over splits."
+        "genes, the chosen ones counted as known. Bars are 95 % t intervals over splits."
     )
+    reference = REFERENCE if "held_mse_gain" in table else None
+    if reference is not None:
+        shown_as = st.segmented_control(
+            "Shown as",
+            [GAIN, SCORE],
+            default=GAIN,
+            required=True,
+            key="selection-shown",
+            help="Splits differ in how hard their held-out genes are, and all sets with them: what "
+            "a set gains over the random one, split by split, has far narrower intervals.",
+        )
+        reference = reference if shown_as == GAIN else None
     figure.show(
-        plots.selection_scores(table, palette=view.palette),
+        plots.selection_scores(table, reference=reference, palette=view.palette),
         key="selection-scores",
         data=table,
         name=view.name("selection scores"),

@@ -55,7 +55,7 @@ def prerank(
             f"None of the {len(sets):,} gene sets of '{sets.name}' has {min_size} to {max_size} "
             "genes among the ranked ones; are the identifiers human gene symbols?"
         )
-    members = {str(sets.terms[i]): sets.members(sets.terms[i]) for i in tested}
+    members = {str(term): sets.members(term) for term in sets.terms[tested]}
     done = gseapy.prerank(
         rnk=known,
         gene_sets=members,

@@ -22,7 +22,7 @@ class Stability:
     nogueira
         1 for equal sets, 0 expected by chance, whatever the sizes.
     low, high
-        95 % interval of ``nogueira``.
+        95 % interval of ``nogueira``; NaN for two selections.
     expected_jaccard
         What random sets of these sizes would have.
     """
@@ -70,7 +70,7 @@ def stability(selections: Sequence[np.ndarray], p: int) -> Stability:
     chance_union = sizes[:, None] + sizes[None, :] - by_chance
     expected = float(np.mean(by_chance[pairs] / np.maximum(chance_union[pairs], 1e-30)))
     phi, spread = _nogueira(chosen)
-    half = float(norm.ppf(0.975)) * spread
+    half = float(norm.ppf(0.975)) * spread if m > 2 else float("nan")
     return Stability(float(jaccard.mean()), phi, phi - half, min(phi + half, 1.0), expected)
 
 

@@ -271,19 +271,25 @@ def term_dots(terms: pd.DataFrame, sets: list[str], *, palette: Palette = LIGHT)
     return fig
 
 
-def selection_scores(table: pd.DataFrame, *, palette: Palette = LIGHT) -> go.Figure:
-    """Sets by their two scores, with 95 % intervals over splits; lower left is better.
+def selection_scores(
+    table: pd.DataFrame, *, reference: str | None = None, palette: Palette = LIGHT
+) -> go.Figure:
+    """Sets by their two scores, with 95 % intervals over splits.
 
     Parameters
     ----------
     table
         Of :func:`core.studies.landmarks.judging.summarise`.
+    reference
+        Draw what each set gains over this one, split by split (upper right is better), instead of
+        the scores themselves (lower left is better).
     """
     colours = palette.colours(table["set"])
+    x, y = ("held_mse", "panel_left") if reference is None else ("held_mse_gain", "panel_left_gain")
     fig = go.Figure()
     for row in table.to_dict("records"):
         bars = {}
-        for axis, column in (("x", "held_mse"), ("y", "panel_left")):
+        for axis, column in (("x", x), ("y", y)):
             low, high = row.get(f"{column}_low"), row.get(f"{column}_high")
             if low is not None and np.isfinite(low):
                 bars[f"error_{axis}"] = {
@@ -295,19 +301,23 @@ def selection_scores(table: pd.DataFrame, *, palette: Palette = LIGHT) -> go.Fig
                 }
         fig.add_trace(
             go.Scatter(
-                x=[row["held_mse"]],
-                y=[row["panel_left"]],
+                x=[row[x]],
+                y=[row[y]],
                 mode="markers",
                 name=f"{shorten(row['set'], 30)} ({row['n_genes']:,.0f})",
                 marker={"size": 11, "color": colours[row["set"]]},
-                hovertemplate="held-out MSE %{x:.4f}<br>panel left %{y:.4f}"
+                hovertemplate="held-out error %{x:.4f}<br>variance left %{y:.4f}"
                 "<extra>%{fullData.name}</extra>",
                 **bars,
             )
         )
     style(fig, palette, height=440)
-    fig.update_xaxes(title="mean squared error of held-out genes", zeroline=False)
-    fig.update_yaxes(title="variance of all genes left", zeroline=False)
+    if reference is None:
+        fig.update_xaxes(title="mean squared error of held-out genes", zeroline=False)
+        fig.update_yaxes(title="variance of all genes left", zeroline=False)
+    else:
+        fig.update_xaxes(title=f"held-out error less than {label(reference)}", zeroline=True)
+        fig.update_yaxes(title=f"variance left less than {label(reference)}", zeroline=True)
     fig.update_layout(showlegend=True)
     return fig
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,10 @@ from core.progress import OnProgress
 
 #: Share of the cells that say when the first penalty is learned and what each set costs.
 VALIDATION = 0.1
+#: The path ends where at most this share of genes is left above the wanted number …
+ENOUGH = 0.05
+#: … or where steps have become this small.
+SMALLEST_STEP = 1.02
 
 
 @dataclass(frozen=True)
@@ -51,11 +56,42 @@ def shrink_groups(weights: torch.Tensor, amount: torch.Tensor | float) -> None:
     weights.mul_(factor)
 
 
+class ProximalStep:
+    """Proximal gradient steps with momentum for the first layer.
+
+    Adam would divide each weight's gradient by its own size, and the penalty would then no longer
+    be weighed against how much a gene explains. Here one number scales the whole layer: the root
+    mean square of its gradient over the first epoch, fixed from then on. Penalties are in its
+    unit.
+    """
+
+    def __init__(self, layer: nn.Linear, rate: float, momentum: float = 0.9) -> None:
+        self.weight, self.rate, self.momentum = layer.weight, rate, momentum
+        self.average = torch.zeros_like(layer.weight)
+        self.squares, self.steps, self.fixed = 0.0, 0, False
+
+    def step(self, penalty: float) -> None:
+        """One step along the gradient that ``backward`` left, then the penalty's proximal step."""
+        gradient = self.weight.grad
+        if gradient is None:
+            return
+        if not self.fixed:
+            self.squares += float((gradient**2).mean())
+            self.steps += 1
+        scale = max((self.squares / max(self.steps, 1)) ** 0.5, 1e-30)
+        self.average.mul_(self.momentum).add_(gradient, alpha=1 - self.momentum)
+        with torch.no_grad():
+            self.weight.sub_(self.average, alpha=self.rate / scale)
+        shrink_groups(self.weight, self.rate * penalty)
+        self.weight.grad = None
+
+
 def train_path(
     X: np.ndarray, k: int, params: Any, *, seed: int, device: str, on_progress: OnProgress
 ) -> PathResult:
     """Learn without many zeros first, then raise the penalty until ``k`` genes are left.
 
+    A penalty that leaves fewer is taken back, and the path goes on from before it in smaller steps.
     Returns the weights of the last penalty that still has ``k`` genes.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -66,22 +102,15 @@ def train_path(
     n_validation = max(1, min(round(VALIDATION * n), n - 1))
     data = torch.from_numpy(np.array(X, dtype=np.float32, copy=True)).to(place)
     held, fit = data[perm[:n_validation].to(place)], data[perm[n_validation:].to(place)]
-    model = network(p, params).to(place)
-    first = model[0]
-    assert isinstance(first, nn.Linear)
-    last = model[-1]
-    assert isinstance(last, nn.Linear)
-    with torch.no_grad():
-        last.bias.copy_(fit.mean(dim=0))
-    optimiser = torch.optim.Adam(model.parameters(), lr=params.learning_rate)
+    trainer = Trainer(network(p, params).to(place), fit, held, params, generator)
     path: list[dict[str, float]] = []
-    penalty, kept = params.first_penalty, first.weight.detach().clone()
+    penalty, step = params.first_penalty, params.step
+    kept, state = trainer.weights(), None
     for index in range(params.most_penalties):
         epochs = params.epochs if index == 0 else params.path_epochs
-        train, validation = _fit(
-            model, first, optimiser, fit, held, params, penalty, epochs, generator
-        )
-        alive = int((first.weight.detach() != 0).any(dim=0).sum())
+        train, validation = trainer.fit_at(penalty, epochs)
+        weights = trainer.weights()
+        alive = int((weights != 0).any(axis=0).sum())
         path.append(
             {
                 "penalty": penalty,
@@ -91,49 +120,85 @@ def train_path(
             }
         )
         on_progress(index + 1, params.most_penalties, f"{alive:,} genes at penalty {penalty:.3g}")
-        if alive < k:
+        if params.mode == "paper ranking":
+            kept = weights
             break
-        kept = first.weight.detach().clone()
-        if alive == k or params.mode == "paper ranking":
-            break
-        penalty *= params.step
-    return PathResult(kept.cpu().numpy(), path)
-
-
-def _fit(
-    model: nn.Sequential,
-    first: nn.Linear,
-    optimiser: torch.optim.Optimizer,
-    fit: torch.Tensor,
-    held: torch.Tensor,
-    params: Any,
-    penalty: float,
-    epochs: int,
-    generator: torch.Generator,
-) -> tuple[float, float]:
-    """Train at one penalty; mean training loss of the last epoch, and validation loss."""
-    best, waited, train, validation = float("inf"), 0, float("nan"), float("nan")
-    rate = optimiser.param_groups[0]["lr"]
-    for _ in range(epochs):
-        model.train()
-        total = 0.0
-        order = torch.randperm(len(fit), generator=generator).to(fit.device)
-        for batch in order.split(params.batch_size):
-            rows = fit[batch]
-            optimiser.zero_grad(set_to_none=True)
-            loss = loss_of(model(rows), rows, params.loss)
-            loss.backward()
-            optimiser.step()
-            shrink_groups(first.weight, rate * penalty)
-            total += float(loss.detach()) * len(batch)
-        train = total / len(fit)
-        model.eval()
-        with torch.no_grad():
-            validation = float(loss_of(model(held), held, params.loss))
-        if validation < best - 1e-5:
-            best, waited = validation, 0
-        else:
-            waited += 1
-            if waited >= params.patience:
+        if alive >= k:
+            kept, state = weights, (trainer.state(), penalty)
+            if alive <= k * (1 + ENOUGH):
                 break
-    return train, validation
+        elif state is None or step <= SMALLEST_STEP:
+            break
+        else:  # too far: back to where there were enough genes, and on in smaller steps
+            trainer.restore(state[0])
+            penalty, step = state[1], float(np.sqrt(step))
+        penalty *= step
+    return PathResult(kept, path)
+
+
+class Trainer:
+    """The network with its two optimisers: proximal steps for the first layer, Adam for the rest."""
+
+    def __init__(
+        self,
+        model: nn.Sequential,
+        fit: torch.Tensor,
+        held: torch.Tensor,
+        params: Any,
+        generator: torch.Generator,
+    ) -> None:
+        self.model, self.fit, self.held = model, fit, held
+        self.params, self.generator = params, generator
+        first, last = model[0], model[-1]
+        if not isinstance(first, nn.Linear) or not isinstance(last, nn.Linear):
+            raise TypeError("the network begins and ends with a linear layer")
+        with torch.no_grad():
+            last.bias.copy_(fit.mean(dim=0))
+        self.proximal = ProximalStep(first, params.learning_rate)
+        others = [value for value in model.parameters() if value is not first.weight]
+        self.adam = torch.optim.Adam(others, lr=params.learning_rate)
+
+    def weights(self) -> np.ndarray:
+        """First layer, a copy ``(hidden, p)``."""
+        return self.proximal.weight.detach().cpu().numpy().copy()
+
+    def state(self) -> Any:
+        """Everything that :meth:`restore` puts back."""
+        return copy.deepcopy(
+            (self.model.state_dict(), self.adam.state_dict(), self.proximal.average)
+        )
+
+    def restore(self, state: Any) -> None:
+        """Go back to an earlier :meth:`state`."""
+        model, adam, average = copy.deepcopy(state)
+        self.model.load_state_dict(model)
+        self.adam.load_state_dict(adam)
+        self.proximal.average = average
+
+    def fit_at(self, penalty: float, epochs: int) -> tuple[float, float]:
+        """Train at one penalty; mean training loss of the last epoch, and validation loss."""
+        best, waited, train, validation = float("inf"), 0, float("nan"), float("nan")
+        for _ in range(epochs):
+            self.model.train()
+            total = 0.0
+            order = torch.randperm(len(self.fit), generator=self.generator).to(self.fit.device)
+            for batch in order.split(self.params.batch_size):
+                rows = self.fit[batch]
+                self.adam.zero_grad(set_to_none=True)
+                loss = loss_of(self.model(rows), rows, self.params.loss)
+                loss.backward()  # type: ignore[no-untyped-call]
+                self.adam.step()
+                self.proximal.step(penalty)
+                total += float(loss.detach()) * len(batch)
+            self.proximal.fixed = True
+            train = total / len(self.fit)
+            self.model.eval()
+            with torch.no_grad():
+                validation = float(loss_of(self.model(self.held), self.held, self.params.loss))
+            if validation < best - 1e-5:
+                best, waited = validation, 0
+            else:
+                waited += 1
+                if waited >= self.params.patience:
+                    break
+        return train, validation

@@ -38,7 +38,7 @@ class DeepGroupLassoParams(Params):
         description="weighted: (target + 1)(prediction − target)², the paper's; mse: plain.",
     )
     learning_rate: float = Field(
-        1e-3, gt=0, le=1, title="Learning rate", description="Of Adam; the paper's is 0.01."
+        1e-3, gt=0, le=1, title="Learning rate", description="The paper's is 0.01."
     )
     batch_size: int = Field(128, ge=8, le=4096, title="Batch", description="Cells a step.")
     epochs: int = Field(
@@ -51,7 +51,10 @@ class DeepGroupLassoParams(Params):
         4, ge=1, le=100, title="Epochs a penalty", description="Of each further penalty, warm."
     )
     first_penalty: float = Field(
-        1e-3, gt=0, title="First penalty", description="Of the path, per gene; relative to loss."
+        0.5,
+        gt=0,
+        title="First penalty",
+        description="Of the path; in units of the first layer's gradient (root mean square).",
     )
     step: float = Field(
         1.5, gt=1, le=10, title="Step", description="Ratio of neighbouring penalties."
