@@ -85,8 +85,8 @@ def gene_neighbours(
     norms = np.linalg.norm(points, axis=1)
     at = genes.index(gene)
     cosine = points @ points[at] / np.maximum(norms * norms[at], 1e-12)
-    cosine[at] = -np.inf
-    order = np.argsort(-cosine, kind="stable")[:n]
+    order = np.argsort(-cosine, kind="stable")
+    order = order[order != at][:n]
     return pd.DataFrame({"gene": [genes[i] for i in order], "cosine": cosine[order]})
 
 
