@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.data import get_dataset
 from core.errors import PerturbScopeError
 from core.runs import RunRecord, RunState, cancel, get_run, submit
 from core.settings import get_settings
@@ -57,11 +56,11 @@ def _panel(run_id: str, was_active: bool) -> None:
 
 
 def _open(id: str) -> None:
-    """Go on with the data set that was made."""
-    get_dataset(id, get_settings())
+    """Go on with the data set that was made; a callback, for it sets the choice's own widget."""
     dataset.use(id, "cells")
+    key = dataset.KEYS["cells"]
+    st.session_state[key] = st.query_params[key] = id
     st.query_params.pop(JOB, None)
-    st.query_params[dataset.KEYS["cells"]] = id
     go("Explore")
 
 

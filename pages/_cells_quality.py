@@ -28,6 +28,7 @@ from core.studies.cells.config import CellsConfig
 from pages import _cells_job as job
 from pages._cells_view import CellView
 from pages.components import config_form, figure
+from pages.components.guard import guard
 from pages.components.text import plain
 
 #: Cells up to which the steps are counted while the cut-offs move.
@@ -91,7 +92,7 @@ def show(view: CellView) -> None:
         return
     st.subheader("What is done", divider="gray")
     one, two = st.columns([5, 3], gap="medium")
-    with one:
+    with one, guard():
         _steps(view, config)
     with two:
         _apply(view, config, running)
@@ -112,17 +113,18 @@ def _without_counts(view: CellView) -> None:
 
 
 def _form(view: CellView) -> Preprocessing | None:
-    names = PRESETS.names()
-    preset = st.selectbox(
+    # Labels are the options: what an address holds of a bound widget is what it shows.
+    entries = {entry.label: entry for entry in PRESETS}
+    first = PRESETS.get("scanpy").label
+    label = st.selectbox(
         "Start from",
-        names,
-        index=names.index("scanpy"),
-        format_func=lambda name: PRESETS.get(name).label,
+        list(entries),
+        index=list(entries).index(first),
         key="preset",
         bind="query-params",
         help="The seed studies' choices. Change them below.",
     )
-    entry = PRESETS.get(preset or "scanpy")
+    entry = entries[label or first]
     st.caption(plain(entry.help))
     start, key = entry.value.model_dump(), f"quality-{view.id}-{entry.name}"
     values = dict(start)

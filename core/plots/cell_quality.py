@@ -182,7 +182,14 @@ def explained_variance(ratio: np.ndarray, *, palette: Palette = LIGHT) -> go.Fig
     style(fig, palette, height=320)
     fig.update_xaxes(title="principal component")
     fig.update_yaxes(title="variance explained (%)", rangemode="tozero", secondary_y=False)
-    fig.update_yaxes(title="together (%)", range=[0, 100], showgrid=False, secondary_y=True)
+    fig.update_yaxes(
+        title="together (%)",
+        range=[0, 100],
+        dtick=25,
+        tickmode="linear",
+        showgrid=False,
+        secondary_y=True,
+    )
     fig.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
     return fig
 
@@ -210,6 +217,6 @@ def loading_bars(table: pd.DataFrame, component: str, *, palette: Palette = LIGH
     )
     style(fig, palette, height=max(320, 18 * len(table) + 70))
     names = [shorten(gene, 18) for gene in table["gene"]]
-    fig.update_yaxes(tickvals=np.arange(len(table)), ticktext=names, title=None)
+    fig.update_yaxes(tickvals=np.arange(len(table)), ticktext=names, title=None, zeroline=False)
     fig.update_xaxes(title=f"loading on {label(component)}")
     return fig
