@@ -24,12 +24,6 @@ SECTIONS = {
     "Select": "pages._landmarks_select",
     "Compare sets": "pages._landmarks_compare",
 }
-ICONS = {
-    "Data": ":material/table_chart:",
-    "Predict": ":material/online_prediction:",
-    "Select": ":material/filter_alt:",
-    "Compare sets": ":material/join_inner:",
-}
 #: URL parameters: the open section, and the filters to begin with.
 SECTION, PRESET = "section", "cells-of"
 PRESETS = {
@@ -49,7 +43,6 @@ def choose_section() -> str:
     chosen = st.segmented_control(
         "Section",
         names,
-        format_func=lambda name: f"{ICONS[name]} {name}",
         default=names[0],
         required=True,
         key=SECTION,
