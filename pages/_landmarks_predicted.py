@@ -211,13 +211,20 @@ def _genes(view: LandmarkView, result: LandmarksResult, table: pd.DataFrame) -> 
                 alt="Measured against predicted expression",
             )
             st.caption("Test cells of the first split; dotted: equal.")
+    if not genes["gene_id"].astype(bool).any():
+        genes = genes.drop(columns="gene_id")
     st.dataframe(
         genes,
         hide_index=True,
         height=260,
         column_config={
             "detected": column.NumberColumn("Detected in", format="percent"),
-            **{n: column.NumberColumn(format="%.3f") for n in ("mean", "sd", "r2")},
+            **{
+                n: column.NumberColumn(label, format="%.3f")
+                for n, label in (("mean", "Mean"), ("sd", "SD"), ("r2", "R²"))
+            },
+            "gene": "Gene",
+            "gene_id": "Ensembl id",
             **{n: column.NumberColumn(METRICS[n], format="%.4f") for n in METRICS},
         },
     )

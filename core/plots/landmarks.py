@@ -132,7 +132,8 @@ def type_scores(table: pd.DataFrame, metric: str, palette: Palette) -> go.Figure
         list(dict.fromkeys(table["label"]))[::-1], list(dict.fromkeys(table["cell_type"]))
     ]
     values = wide.to_numpy(dtype=np.float32) * 100.0
-    most = max(float(np.nanmax(np.abs(values))), 1e-6)
+    # One odd value of a rare type would else wash out all others.
+    most = max(float(np.nanpercentile(np.abs(values), 97)), 1e-6)
     fig = go.Figure(
         go.Heatmap(
             z=values,
