@@ -13,6 +13,7 @@ from pages.components import (
     run_cells,
     run_curves,
     run_errors,
+    run_others,
     run_parameters,
     run_published,
     run_scores,
@@ -85,3 +86,5 @@ st.caption(
 )
 with guard():
     page()
+with guard():
+    run_others.table(STUDY)

@@ -117,6 +117,9 @@ def test_filters_that_leave_nothing_are_told_in_one_sentence(place: Settings) ->
 
 def test_the_runs_page_lists_the_run(place: Settings) -> None:
     record = runs.list_runs(study="landmarks", settings=place)[0]
-    app = open_page("runs", runs=record.id)
+    app = open_page("runs")
+    table = next(d.value for d in app.dataframe if "Study" in d.value)
+    assert table["Study"].tolist() == ["Landmark genes"]
+    assert f"result={record.id}" in table["open"][0]
     assert not app.exception, [e.value for e in app.exception]
     assert not app.error, [e.value for e in app.error]
