@@ -65,36 +65,35 @@ def _open(id: str) -> None:
 
 
 def _state(record: RunRecord) -> None:
-    words, action = st.columns([6, 1], vertical_alignment="center")
-    with words:
-        if record.active:
-            message = record.progress.message or "waiting for a worker"
-            st.progress(record.progress.fraction, text=plain(message))
-        elif record.state == RunState.FINISHED:
-            st.success(_result(record), icon=":material/check_circle:")
-        else:
-            st.warning(plain(record.error or f"The run is {record.state}."), icon=":material/info:")
-    with action:
-        if record.active:
-            if st.button("Cancel", icon=":material/stop:", key="cells-job-cancel"):
-                cancel(record.id, settings=get_settings())
-                st.rerun(scope="fragment")
-        elif st.button("Close", icon=":material/close:", key="cells-job-close"):
-            st.query_params.pop(JOB, None)
-            st.rerun()
+    if record.active:
+        message = record.progress.message or "waiting for a worker"
+        st.progress(record.progress.fraction, text=plain(message))
+    elif record.state == RunState.FINISHED:
+        st.success(_result(record), icon=":material/check_circle:")
+    else:
+        st.warning(plain(record.error or f"The run is {record.state}."), icon=":material/info:")
+    with st.container(horizontal=True):
+        _actions(record)
+
+
+def _actions(record: RunRecord) -> None:
     new = record.config.get("save_as")
-    if (
-        record.state == RunState.FINISHED
-        and new
-        and st.button(
+    if record.state == RunState.FINISHED and new:
+        pressed = st.button(
             f"Open {plain(new)}",
             icon=":material/arrow_forward:",
             key="cells-job-open",
             type="primary",
+            on_click=_open,
+            args=(str(new),),
         )
-    ):
-        get_dataset(new, get_settings())
-        dataset.use(new)
+        if pressed:
+            st.rerun()  # the whole page, not only this fragment
+    if record.active:
+        if st.button("Cancel", icon=":material/stop:", key="cells-job-cancel"):
+            cancel(record.id, settings=get_settings())
+            st.rerun(scope="fragment")
+    elif st.button("Close", icon=":material/close:", key="cells-job-close"):
         st.query_params.pop(JOB, None)
         st.rerun()
 

@@ -77,7 +77,6 @@ def _preview(content_hash: str, config: Preprocessing, _view: CellView) -> list[
 
 def show(view: CellView) -> None:
     """Cut-offs on the left, what they do on the right."""
-    running = job.follow()
     table = _quality(view.content_hash, view)
     if table is None:
         _without_counts(view)
@@ -95,7 +94,7 @@ def show(view: CellView) -> None:
     with one, guard():
         _steps(view, config)
     with two:
-        _apply(view, config, running)
+        _apply(view, config)
 
 
 def _without_counts(view: CellView) -> None:
@@ -221,7 +220,8 @@ def _steps(view: CellView, config: Preprocessing) -> None:
     )
 
 
-def _apply(view: CellView, config: Preprocessing, running: bool) -> None:
+def _apply(view: CellView, config: Preprocessing) -> None:
+    running = job.follow()
     name = st.text_input(
         "Save as",
         f"{view.id[:50]}-filtered",
