@@ -79,6 +79,13 @@ class CorrectorParams(IntegratorParams):
         title="Least similarity",
         description="Cosine of micro-clusters' mean profiles below which pairs are not believed.",
     )
+    margin: float = Field(
+        1.0,
+        ge=0,
+        le=2,
+        title="Margin",
+        description="How far below its best match in a batch a micro-cluster's partner may be.",
+    )
     distance: float = Field(
         1.0, ge=0, le=100, title="Distance", description="How fast a pair's weight falls with it."
     )
@@ -87,6 +94,13 @@ class CorrectorParams(IntegratorParams):
     )
     sharpness: float = Field(
         5.0, ge=0, le=1000, title="Sharpness", description="Of the smoothing kernel."
+    )
+    follow: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        title="Follow",
+        description="Weight with which unmatched cells go along with the nearest matched ones.",
     )
 
 
@@ -223,6 +237,7 @@ class _Rounds:
             self.clusters,
             min_share=p.min_share,
             min_similarity=p.min_similarity,
+            margin=p.margin,
             distance=p.distance,
         )
         if self.first is None:
@@ -237,6 +252,7 @@ class _Rounds:
             self.scale,
             neighbors=p.neighbors,
             sharpness=p.sharpness,
+            follow=p.follow,
             device=self.device,
         )
         self.support = targets.support
@@ -286,7 +302,7 @@ class _Rounds:
         kept = weights > LEAST_WEIGHT
         notes = [
             f"{kept.sum():,} of {len(kept):,} mutual nearest neighbours were believed; "
-            f"{(self.support < 0.5).mean():.0%} of the cells have no matched surroundings."
+            f"{(self.support < 0.5).mean():.0%} of the cells have few matched cells around them."
         ]
         if not kept.any():
             notes.append(

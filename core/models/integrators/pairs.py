@@ -120,13 +120,14 @@ def pair_weights(
     *,
     min_share: float = 0.1,
     min_similarity: float = 0.75,
+    margin: float = 1.0,
     distance: float = 1.0,
 ) -> np.ndarray:
     """How far each pair is believed, float64 ``(m,)`` in 0 … 1.
 
     A pair counts only between micro-clusters that choose each other (each sends the other at
     least ``min_share`` of its pairs into that batch) and whose profiles are alike
-    (``min_similarity``); otherwise cells of a type that the other batch lacks would be drawn to
+    (``min_similarity``, and no more than ``margin`` below the best match of either); otherwise cells of a type that the other batch lacks would be drawn to
     whatever is nearest there. What is left weighs ``exp(−distance/2 · (d² / s₁s₂ − 1)₊)`` with
     ``s²`` the local scale of either cell.
 
@@ -152,8 +153,19 @@ def pair_weights(
         total = table[:, columns].sum(axis=1, keepdims=True)
         shares[:, columns] = table[:, columns] / np.maximum(total, 1e-12)
     mutual = np.minimum(shares, shares.T)
-    weights[(mutual[a, b] < min_share) | (clusters.similarity[a, b] < min_similarity)] = 0.0
+    alike = (clusters.similarity >= min_similarity) & (_shortfall(clusters) <= margin)
+    weights[(mutual[a, b] < min_share) | ~alike[a, b]] = 0.0
     return weights
+
+
+def _shortfall(clusters: MicroClusters) -> np.ndarray:
+    """How far each two clusters' similarity is below the better of their best matches."""
+    shortfall = np.zeros_like(clusters.similarity)
+    for code in np.unique(clusters.batch):
+        columns = clusters.batch == code
+        part = clusters.similarity[:, columns]
+        shortfall[:, columns] = part.max(axis=1, keepdims=True) - part
+    return np.maximum(shortfall, shortfall.T)
 
 
 @dataclass(frozen=True)
@@ -182,6 +194,7 @@ def soft_targets(
     *,
     neighbors: int = 100,
     sharpness: float = 5.0,
+    follow: float = 0.1,
     device: str = "cpu",
 ) -> SoftTargets:
     """Kernel-smoothed displacements that bring pair members together.
@@ -203,6 +216,10 @@ def soft_targets(
         Matched cells that a cell listens to.
     sharpness
         Of the kernel ``exp(−sharpness · (d² / scale − 1)₊)``.
+    follow
+        Least support of a cell in a batch that has matched cells: those of a type that no other
+        batch has move along with the nearest matched ones, as one body, instead of staying
+        behind.
     """
     n = len(latent)
     rows, columns = np.r_[pairs[:, 0], pairs[:, 1]], np.r_[pairs[:, 1], pairs[:, 0]]
@@ -229,10 +246,12 @@ def soft_targets(
         index, squared = nearest(
             latent[own], latent[anchors], min(neighbors, len(anchors)), device=device
         )
-        kernel = np.exp(-sharpness * np.maximum(squared / scale[own, None] - 1.0, 0.0))
-        kernel *= belief[anchors][index]
-        total = kernel.sum(axis=1)
-        share = kernel / np.maximum(total, 1e-12)[:, None]
+        trust = belief[anchors][index]
+        near = np.exp(-sharpness * np.maximum(squared / scale[own, None] - 1.0, 0.0)) * trust
+        # Cells far from all matched ones follow the nearest of them, with the weight `follow`.
+        width = np.maximum(scale[own], squared[:, 0])[:, None]
+        kernel = np.exp(-sharpness * np.maximum(squared / width - 1.0, 0.0)) * trust
+        share = kernel / np.maximum(kernel.sum(axis=1, keepdims=True), 1e-12)
         displacement[own] = np.einsum("nk,nkd->nd", share, asked[anchors][index])
-        support[own] = np.minimum(total, 1.0)
+        support[own] = np.clip(near.sum(axis=1), follow, 1.0)
     return SoftTargets(displacement.astype(np.float32), support)
