@@ -67,7 +67,9 @@ def sets(path: Path, selectors: list[str], k: int, n_splits: int, device: str) -
     import anndata
 
     data = landmark_data(anndata.read_h5ad(path), id=path.stem)
-    print(f"{path.stem}: {data.n_cells:,} cells × {data.n_genes:,} genes, {k} genes a set")
+    print(
+        f"{path.stem}: {data.n_cells:,} cells × {data.n_genes:,} genes, {k} genes a set", flush=True
+    )
     rows = []
     nobody = np.zeros(0, dtype=np.int64)
     for s, split in enumerate(data.splits(n_splits)):
@@ -96,7 +98,13 @@ def sets(path: Path, selectors: list[str], k: int, n_splits: int, device: str) -
             seconds = time.perf_counter() - begun
             score = judge.score(allowed[found.order])
             found = select(config, data.X[split.train], k, seed=s, device=device, start=fixed)
-            rows.append((text, s, score, whole.score(found.order), seconds))
+            every = whole.score(found.order)
+            rows.append((text, s, score, every, seconds))
+            print(
+                f"  split {s} {text}: held-out {score.held_mse:.4f}, panel {score.panel_left:.4f}, "
+                f"every gene allowed {every.panel_left:.4f}, {seconds:.1f} s",
+                flush=True,
+            )
     frame = pd.DataFrame(
         [
             {
