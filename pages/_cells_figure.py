@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -10,6 +11,7 @@ from pages import _cells_scene as scenes
 from pages._cells_scene import Scene
 from pages._cells_view import CellView
 from pages.components import cell_scatter, figure
+from pages.components.guard import guard
 
 FIGURE = "cells-figure"
 #: Session memory of the rows of every trace that is drawn, to name a clicked cell.
@@ -28,6 +30,11 @@ def axes_of(embedding: str) -> tuple[str, str]:
 @st.fragment
 def draw(view: CellView, scene: Scene) -> None:
     """The figure. A fragment: zooming into a raster redraws nothing else."""
+    with guard():
+        _draw(view, scene)
+
+
+def _draw(view: CellView, scene: Scene) -> None:
     window = scenes.zoom(scene.embedding)
     coordinates = view.coordinates(scene.embedding)
     drawn = plot.draw(
@@ -71,8 +78,6 @@ def draw(view: CellView, scene: Scene) -> None:
 
 def home(view: CellView, scene: Scene) -> list[float]:
     """The range of the whole plane."""
-    import numpy as np
-
     rows = np.flatnonzero(np.logical_or.reduce(scene.masks))
     whole = plot.raster.window_of(view.coordinates(scene.embedding)[rows])
     return [whole.x0, whole.x1, whole.y0, whole.y1]

@@ -15,6 +15,8 @@ from core.settings import get_settings
 from pages.components.progress import reporting
 
 COUNTS = "counts"
+#: Carried by the app: healthy and leukaemic bone marrow.
+EXAMPLE = "bone-marrow-aml"
 #: Key of the two components that are computed on opening where a set has no embedding.
 QUICK = "PCA (quick)"
 QUICK_PCA = 20_000

@@ -53,7 +53,7 @@ class Scene:
     def panels(self) -> list[Panel]:
         """As the figure wants them, with what each holds in its title."""
         panels = []
-        for name, mask in zip(self.conditions, self.masks, strict=True):
+        for name, mask in zip(self.conditions or ("all",), self.masks, strict=True):
             rows = np.flatnonzero(mask)
             words = f"{name} · {len(rows):,} cells"
             if self.colour.values is not None and not self.colour.signed and len(rows):
@@ -66,13 +66,18 @@ class Scene:
     @property
     def token(self) -> str:
         """Identifies the plane and its panels: shapes drawn in one do not fit another."""
-        text = repr((self.embedding, self.split, self.conditions))
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return token_of(self.embedding, self.split, self.conditions)
 
     @property
     def large(self) -> bool:
         """Whether there are too many cells to send each as a point."""
         return int(sum(mask.sum() for mask in self.masks)) > MOST_POINTS
+
+
+def token_of(embedding: str, split: str | None, conditions: tuple[str, ...]) -> str:
+    """A short digest of a plane and its panels."""
+    text = repr((embedding, split, conditions))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def first_condition(view: CellView) -> str:

@@ -26,8 +26,6 @@ SECTIONS = {
     "Groups": "pages._cells_groups",
     "Perturbation strength": "pages._cells_strength",
 }
-#: Carried by the app: healthy and leukaemic bone marrow.
-EXAMPLE = "bone-marrow-aml"
 ICONS = {
     "Explore": ":material/bubble_chart:",
     "Quality": ":material/fact_check:",
@@ -57,11 +55,11 @@ def choose_section() -> str:
 def prepare_example() -> None:
     """On a fresh machine, or where a link names it: the set that the app carries."""
     ready = {status.id for status in dataset.ready("cells")}
-    named = st.query_params.get(dataset.KEYS["cells"]) == EXAMPLE
-    if EXAMPLE in ready or (ready and not named):
+    named = st.query_params.get(dataset.KEYS["cells"]) == opened.EXAMPLE
+    if opened.EXAMPLE in ready or (ready and not named):
         return
     with reporting("Preparing the opening example") as on_progress:
-        prepare(EXAMPLE, settings=get_settings(), on_progress=on_progress)
+        prepare(opened.EXAMPLE, settings=get_settings(), on_progress=on_progress)
 
 
 def open_view() -> CellView | None:
