@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+# Imported with the module, so that slow imports do not count as time that a file takes.
 import numpy as np
+from anndata import AnnData
 
+from core.data import chunked
+from core.data.cells import cells_hash, validate_cells
 from core.data.faults import InvalidTableError, first_line
 from core.data.orientation import GENES_BY_CELLS, orientation, transposed_words
+from core.data.preprocessing.counts import LAYER, as_csr, fault
+from core.data.readers.competition import looks_like_op2, read_op2_h5ad
+from core.data.readers.h5ad import read_h5ad
+from core.data.readers.loom import read_loom
+from core.data.readers.tenx import read_10x_archive, read_10x_h5
 from core.data.registry import PERTURBATION
 from core.errors import DataError
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 #: Parts of ``uns`` that scanpy's tools read; a stranger's other entries are not carried on.
 KNOWN_UNS = ("log1p", "pca", "neighbors")
@@ -39,8 +45,6 @@ def read_and_check(
     source, folder = Path(path), Path(out)
     try:
         if source.name.lower().endswith(".h5ad"):
-            from core.data.readers.competition import looks_like_op2
-
             if kind == PERTURBATION or (kind is None and looks_like_op2(source)):
                 return _table(source, folder)
             if (found := _large(source, organism, folder, chunked_above)) is not None:
@@ -69,20 +73,12 @@ def read_any(path: Path, limit: int) -> tuple[AnnData, list[str]]:
     """Cells of a file in any of the binary formats, and how it was read."""
     name = path.name.lower()
     if name.endswith(".h5ad"):
-        from core.data.readers.h5ad import read_h5ad
-
         return read_h5ad(path), []
     if name.endswith(".loom"):
-        from core.data.readers.loom import read_loom
-
         return read_loom(path), ["The loom file was read as genes × cells."]
     if name.endswith((".h5", ".hdf5")):
-        from core.data.readers.tenx import read_10x_h5
-
         return read_10x_h5(path), ["The file was read as Cell Ranger's HDF5 matrix."]
     if name.endswith((".zip", ".tar", ".tar.gz", ".tgz")):
-        from core.data.readers.tenx import read_10x_archive
-
         return read_10x_archive(path, limit), ["The archive was read as Cell Ranger's mtx files."]
     from core.data.readers.r_objects import read_sparse
 
@@ -96,8 +92,6 @@ def _cells(
     asked: str | None,
     folder: Path,
 ) -> dict[str, Any]:
-    from core.data.cells import cells_hash, validate_cells
-
     cells, words = oriented(cells, asked)
     cells, more = _own_counts(cells)
     for name in [name for name in cells.uns if name not in KNOWN_UNS]:
@@ -126,8 +120,6 @@ def oriented(cells: AnnData, asked: str | None) -> tuple[AnnData, list[str]]:
 
 def _own_counts(cells: AnnData) -> tuple[AnnData, list[str]]:
     """Counts that only ``raw`` holds become the layer ``counts``; ``raw`` itself is let go."""
-    from core.data.preprocessing.counts import LAYER, as_csr, fault
-
     raw = cells.raw
     words: list[str] = []
     if raw is not None:
@@ -143,8 +135,6 @@ def _own_counts(cells: AnnData) -> tuple[AnnData, list[str]]:
 
 
 def _table(path: Path, folder: Path) -> dict[str, Any]:
-    from core.data.readers.competition import read_op2_h5ad
-
     arrays = read_op2_h5ad(path)
     arrays.obs.to_parquet(folder / "obs.parquet", index=False)
     np.save(folder / "values.npy", np.asarray(arrays.values), allow_pickle=False)
@@ -156,8 +146,6 @@ def _large(
     path: Path, organism: str | None, folder: Path, chunked_above: int
 ) -> dict[str, Any] | None:
     """A file whose values are larger than is read at once; ``None`` where it is not."""
-    from core.data.chunked import import_chunked, stored_bytes
-
-    if stored_bytes(path) <= chunked_above:
+    if chunked.stored_bytes(path) <= chunked_above:
         return None
-    return import_chunked(path, folder / "data.h5ad", organism)
+    return chunked.import_chunked(path, folder / "data.h5ad", organism)

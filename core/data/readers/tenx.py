@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from scipy.io import mmread
 
 from core.data.faults import first_line, listing
 from core.data.readers.hdf5 import open_h5
@@ -223,8 +224,6 @@ def _unpack(stream: Any, base: str, limit: int, path: Path) -> bytes:
 
 
 def _from_mtx(found: dict[str, bytes], path: Path) -> AnnData:
-    from scipy.io import mmread
-
     try:
         matrix: Any = mmread(io.BytesIO(found["matrix.mtx"]))
     except (ValueError, TypeError, OverflowError, EOFError) as error:
