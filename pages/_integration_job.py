@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.runs import RunRecord, RunState, cancel, get_run, resume
 from core.settings import get_settings
-from pages._integration_view import FOLLOWED, RUNS
+from pages._integration_view import FOLLOWED, OPEN
 from pages.components.guard import guard
 from pages.components.run_labels import duration, state_badge
 from pages.components.text import plain
@@ -44,7 +44,7 @@ def _panel(run_id: str, was_active: bool) -> None:
 def show(run_id: str) -> None:
     """Open a finished run in place of the one that is followed."""
     st.query_params.pop(FOLLOWED, None)
-    st.session_state[RUNS] = [run_id]
+    st.session_state[OPEN] = [run_id]
 
 
 def _head(record: RunRecord) -> None:

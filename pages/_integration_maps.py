@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ def maps(view: View) -> None:
             else ""
         )
     )
-    event = figure.show(
+    figure.show(
         plots.grid(
             panels,
             colours,
@@ -74,12 +75,11 @@ def maps(view: View) -> None:
         ),
         key=KEY,
         data=_table(cells, panels, colours),
-        on_select="rerun",
+        on_select=partial(_remember, cells["cell"].to_numpy()),
         selection_mode=("lasso", "box"),
         name=view.name("maps"),
         alt="UMAPs of the methods, coloured by cluster, batch and cell type",
     )
-    _remember(event, cells)
     if selected is not None:
         _selection(cells, colours, selected)
 
@@ -121,16 +121,17 @@ def _selected(cells: pd.DataFrame) -> np.ndarray | None:
     return mask if mask.any() else None
 
 
-def _remember(event: Any, cells: pd.DataFrame) -> None:
-    """Keep a new selection by the cells' names and draw once more with it."""
-    points = event["selection"]["points"] if event else []
-    rows = {_row(point) for point in points} - {None}
-    if not rows:
-        return
-    chosen = frozenset(cells["cell"].iloc[sorted(r for r in rows if r is not None)])
-    if chosen != st.session_state.get(SELECTED):
-        st.session_state[SELECTED] = chosen
-        st.rerun(scope="fragment")
+def _remember(names: np.ndarray) -> None:
+    """Keep a new selection by the cells' names; the panels are then drawn with it.
+
+    The drawn figure is another one, which begins without a selection of its own: an empty one
+    says nothing.
+    """
+    event = st.session_state.get(KEY) or {}
+    points = event.get("selection", {}).get("points", [])
+    rows = [row for row in map(_row, points) if row is not None and row < len(names)]
+    if rows:
+        st.session_state[SELECTED] = frozenset(names[rows])
 
 
 def _row(point: dict[str, Any]) -> int | None:
@@ -146,9 +147,12 @@ def _selection(
     """Who the selected cells are: batches, types, and their clusters in each method."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{int(selected.sum()):,} cells selected**", width="content")
-        if st.button("Clear selection", icon=":material/close:", key="integration-clear"):
-            st.session_state.pop(SELECTED, None)
-            st.rerun(scope="fragment")
+        st.button(
+            "Clear selection",
+            icon=":material/close:",
+            key="integration-clear",
+            on_click=lambda: st.session_state.pop(SELECTED, None),
+        )
     columns: list[tuple[str, Any]] = [("Batch", cells["batch"])]
     if "cell_type" in cells:
         columns.append(("Cell type", cells["cell_type"].fillna("not known")))

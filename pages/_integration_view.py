@@ -18,6 +18,8 @@ from pages.components.run_labels import names
 STUDY = "integration"
 #: URL parameters: runs that are open, and the run that is followed while it works.
 RUNS, FOLLOWED = "integration", "run"
+#: Session: runs to open the next time the page is drawn.
+OPEN = "integration-open"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pages import (
     _integration_scores,
     _integration_topics,
 )
-from pages._integration_view import FOLLOWED, RUNS, finished, open_view
+from pages._integration_view import FOLLOWED, OPEN, RUNS, finished, open_view
 from pages.components import badge, figure, frame
 from pages.components.guard import guard
 from pages.components.run_labels import names
@@ -38,21 +38,22 @@ NEW = "New integration"
 def choose_runs(records: list[RunRecord]) -> list[RunRecord]:
     """Finished runs to lay side by side; the newest one first."""
     titles = names(records)
-    if RUNS not in st.session_state and RUNS not in st.query_params:
-        st.session_state[RUNS] = [records[0].id]
-        st.query_params[RUNS] = [records[0].id]
-    kept = st.session_state.get(RUNS)
-    if kept is not None:
-        st.session_state[RUNS] = [run for run in kept if run in titles]
+    # The address holds ids: bound by Streamlit it would hold the names that are shown.
+    wanted = st.session_state.pop(OPEN, None)
+    if wanted is None and RUNS not in st.session_state:
+        wanted = st.query_params.get_all(RUNS) or [records[0].id]
+    if wanted is not None:
+        st.session_state[RUNS] = wanted
+    st.session_state[RUNS] = [run for run in st.session_state[RUNS] if run in titles]
     chosen = st.multiselect(
         "Runs",
         list(titles),
         format_func=titles.__getitem__,
         key=RUNS,
-        bind="query-params",
         max_selections=4,
         help="Methods of one run are laid side by side; so are the methods of two or more runs.",
     )
+    st.query_params[RUNS] = chosen
     by_id = {r.id: r for r in records}
     return [by_id[run] for run in chosen]
 

@@ -38,7 +38,8 @@ def guess_batch_key(obs: pd.DataFrame) -> str | None:
 def guess_label_key(obs: pd.DataFrame, batch_key: str | None = None) -> str | None:
     """The column that most likely names cell types, by its name; None where none does."""
     names = [n for n in groupings(obs) if _LABEL.search(n.lower()) and n != batch_key]
-    names.sort(key=lambda n: re.search(r"cell.?type", n.lower()) is None)
+    exact = ("cell_type", "celltype", "cell type")
+    names.sort(key=lambda n: (n.lower() not in exact, not re.search(r"cell.?type", n.lower())))
     return names[0] if names else None
 
 
