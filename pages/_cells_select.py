@@ -23,6 +23,7 @@ from pages.components.text import plain
 
 #: Session memory of drawn shapes, of the clicked cell.
 SHAPES, CELL = "cells-shapes", "cells-clicked"
+LISTENER = "cells-listener"
 NOBODY = "none"
 
 
@@ -66,26 +67,35 @@ def clear() -> None:
 
 
 def _heard(view: CellView, scene: Scene) -> None:
-    """Take what the reader did in the figure since the last run."""
-    listening = {} if scene.large else {"on_zoom": lambda: None}
-    heard = cell_scatter.listen(
+    """Hear what the reader does in the figure; it is taken in before the next run draws."""
+
+    def shape() -> None:
+        message = st.session_state[LISTENER].shape
+        if message:
+            add_shape(view, scene, dict(message))
+
+    def cell() -> None:
+        message = st.session_state[LISTENER].cell
+        if message and message.get("token") == scene.token:
+            st.session_state[CELL] = (view.content_hash, _clicked(scene, dict(message)))
+
+    def zoom() -> None:
+        message = st.session_state[LISTENER].zoom
+        if message and message.get("token") == scene.token:
+            scenes.keep_zoom(scene.embedding, message.get("range"))
+
+    cell_scatter.listen(
         pictures.FIGURE,
-        key="cells-listener",
+        key=LISTENER,
         token=scene.token,
         ink=view.palette.text,
         alive=[s.panel for s in _shapes(view) if s.token == scene.token],
         home=pictures.home(view, scene),
-        on_shape=lambda: None,
-        on_cell=lambda: None,
-        **listening,
+        on_shape=shape,
+        on_cell=cell,
+        # A raster listens for itself: it must be drawn again.
+        on_zoom=None if scene.large else zoom,
     )
-    if heard.shape:
-        add_shape(view, scene, dict(heard.shape))
-    if heard.cell and heard.cell.get("token") == scene.token:
-        st.session_state[CELL] = (view.content_hash, _clicked(scene, dict(heard.cell)))
-    zoom = None if scene.large else heard.zoom
-    if zoom and zoom.get("token") == scene.token:
-        scenes.keep_zoom(scene.embedding, zoom.get("range"))
 
 
 def _clicked(scene: Scene, message: dict[str, Any]) -> int | None:

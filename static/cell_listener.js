@@ -35,6 +35,10 @@ const short = (v) => Number(v.toPrecision(5));
 
 export function listen(component) {
   const { data, setTriggerValue } = component;
+  // One listener a figure: an earlier run's would answer with what it knew then.
+  const running = (window.perturbscopeListeners ||= {});
+  const own = data.plot + (data.shapesOn ? ':shapes' : ':zoom');
+  if (running[own]) running[own]();
   let gd = null, wait = 0, overlay = null, home = null;
   const axes = (panel) => {
     const at = panel ? panel + 1 : '';
@@ -144,5 +148,7 @@ export function listen(component) {
   };
   look();
   const timer = setInterval(look, 200);
-  return () => { clearInterval(timer); clearTimeout(wait); drop(); };
+  const stop = () => { clearInterval(timer); clearTimeout(wait); drop(); };
+  running[own] = stop;
+  return stop;
 }
