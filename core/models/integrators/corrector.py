@@ -79,13 +79,6 @@ class CorrectorParams(IntegratorParams):
         title="Least similarity",
         description="Cosine of micro-clusters' mean profiles below which pairs are not believed.",
     )
-    margin: float = Field(
-        1.0,
-        ge=0,
-        le=2,
-        title="Margin",
-        description="How far below its best match in a batch a micro-cluster's partner may be.",
-    )
     distance: float = Field(
         1.0, ge=0, le=100, title="Distance", description="How fast a pair's weight falls with it."
     )
@@ -237,7 +230,6 @@ class _Rounds:
             self.clusters,
             min_share=p.min_share,
             min_similarity=p.min_similarity,
-            margin=p.margin,
             distance=p.distance,
         )
         if self.first is None:

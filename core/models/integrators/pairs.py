@@ -120,14 +120,13 @@ def pair_weights(
     *,
     min_share: float = 0.1,
     min_similarity: float = 0.75,
-    margin: float = 1.0,
     distance: float = 1.0,
 ) -> np.ndarray:
     """How far each pair is believed, float64 ``(m,)`` in 0 … 1.
 
     A pair counts only between micro-clusters that choose each other (each sends the other at
     least ``min_share`` of its pairs into that batch) and whose profiles are alike
-    (``min_similarity``, and no more than ``margin`` below the best match of either); otherwise cells of a type that the other batch lacks would be drawn to
+    (``min_similarity``); otherwise cells of a type that the other batch lacks would be drawn to
     whatever is nearest there. What is left weighs ``exp(−distance/2 · (d² / s₁s₂ − 1)₊)`` with
     ``s²`` the local scale of either cell.
 
@@ -153,19 +152,9 @@ def pair_weights(
         total = table[:, columns].sum(axis=1, keepdims=True)
         shares[:, columns] = table[:, columns] / np.maximum(total, 1e-12)
     mutual = np.minimum(shares, shares.T)
-    alike = (clusters.similarity >= min_similarity) & (_shortfall(clusters) <= margin)
+    alike = clusters.similarity >= min_similarity
     weights[(mutual[a, b] < min_share) | ~alike[a, b]] = 0.0
     return weights
-
-
-def _shortfall(clusters: MicroClusters) -> np.ndarray:
-    """How far each two clusters' similarity is below the better of their best matches."""
-    shortfall = np.zeros_like(clusters.similarity)
-    for code in np.unique(clusters.batch):
-        columns = clusters.batch == code
-        part = clusters.similarity[:, columns]
-        shortfall[:, columns] = part.max(axis=1, keepdims=True) - part
-    return np.maximum(shortfall, shortfall.T)
 
 
 @dataclass(frozen=True)
