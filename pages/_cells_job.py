@@ -9,7 +9,7 @@ from core.runs import RunRecord, RunState, cancel, get_run, submit
 from core.settings import get_settings
 from core.studies.cells import STUDY
 from core.studies.cells.config import CellsConfig
-from pages._cells_view import go
+from pages._cells_view import SECTION, choose_later
 from pages.components import dataset
 from pages.components.command import command_line
 from pages.components.guard import guard
@@ -56,12 +56,10 @@ def _panel(run_id: str, was_active: bool) -> None:
 
 
 def _open(id: str) -> None:
-    """Go on with the data set that was made; a callback, for it sets the choice's own widget."""
-    dataset.use(id, "cells")
-    key = dataset.KEYS["cells"]
-    st.session_state[key] = st.query_params[key] = id
+    """Go on with the data set that was made."""
+    choose_later(**{dataset.KEYS["cells"]: id, SECTION: "Explore"})
     st.query_params.pop(JOB, None)
-    go("Explore")
+    st.rerun()
 
 
 def _state(record: RunRecord) -> None:
@@ -78,17 +76,17 @@ def _state(record: RunRecord) -> None:
 
 def _actions(record: RunRecord) -> None:
     new = record.config.get("save_as")
-    if record.state == RunState.FINISHED and new:
-        pressed = st.button(
+    if (
+        record.state == RunState.FINISHED
+        and new
+        and st.button(
             f"Open {plain(new)}",
             icon=":material/arrow_forward:",
             key="cells-job-open",
             type="primary",
-            on_click=_open,
-            args=(str(new),),
         )
-        if pressed:
-            st.rerun()  # the whole page, not only this fragment
+    ):
+        _open(str(new))
     if record.active:
         if st.button("Cancel", icon=":material/stop:", key="cells-job-cancel"):
             cancel(record.id, settings=get_settings())

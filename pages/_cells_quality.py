@@ -17,7 +17,7 @@ from core.data.preprocessing import (
     scanpy_script,
 )
 from core.data.preprocessing.counts import as_csr, counts_of
-from core.data.preprocessing.quality import failing
+from core.data.preprocessing.quality import failing, gene_cells, quality_of
 from core.data.preprocessing.run import known_columns, select
 from core.data.store import ID_PATTERN
 from core.metrics.densities import distributions
@@ -63,6 +63,29 @@ def _quality(content_hash: str, _view: CellView) -> pd.DataFrame | None:
     return pd.DataFrame(values)
 
 
+@st.cache_data(max_entries=8, show_spinner="Counting reads …")
+def _quality_of_genes(
+    content_hash: str, min_reads: int, min_cells: int, _view: CellView
+) -> pd.DataFrame:
+    """Quality by cell over the genes that stay, for cut-offs that leave genes out first."""
+    counts = as_csr(_view.expression.stored) if _view.has_counts else counts_of(_view.cells)
+    stay = np.flatnonzero(gene_cells(counts, min_reads) >= min_cells)
+    mito = mitochondrial(_view.cells)[stay]
+    return quality_of(counts[:, stay], mito, pd.RangeIndex(counts.shape[0]))
+
+
+def _judged(view: CellView, table: pd.DataFrame, config: Preprocessing) -> pd.DataFrame:
+    """The quality that the cut-offs judge cells by."""
+    few = view.n_cells <= PREVIEW_CELLS and not view.cells.isbacked
+    if not config.genes_first or config.gene_min_cells is None:
+        return table
+    if not few:
+        st.caption("Counted over all genes; the cut-offs judge cells by the genes that stay.")
+        return table
+    st.caption("Counted over the genes that stay, for genes are left out first.")
+    return _quality_of_genes(view.content_hash, config.gene_min_reads, config.gene_min_cells, view)
+
+
 @st.cache_data(max_entries=64, show_spinner="Applying the cut-offs …")
 def _preview(content_hash: str, config: Preprocessing, _view: CellView) -> list[str]:
     """What the cut-offs remove, one sentence a step."""
@@ -86,7 +109,7 @@ def show(view: CellView) -> None:
         config = _form(view)
     with right:
         if config is not None:
-            _figures(view, table, config)
+            _figures(view, _judged(view, table, config), config)
     if config is None:
         return
     st.subheader("What is done", divider="gray")

@@ -106,6 +106,21 @@ def test_apply_submits_the_cut_offs_and_follows(
     assert not app.exception
 
 
+def test_a_finished_run_opens_what_it_made(settings: Settings) -> None:
+    config = CellsConfig(dataset="three", save_as="three-made", umap=False, leiden=False, n_pcs=4)
+    folder = store.create("cells", config, settings)
+    run(config, StudyContext(folder=folder, settings=settings))
+    moment = store.now()
+    store.write_json(folder / store.METRICS, {"n_cells": 60.0, "n_pcs": 4.0})
+    store.update(folder, state="finished", started=moment, ended=moment)
+    app = opened("Embedding", "three", job=folder.name)
+    assert "60 cells" in words(app)
+    app.button(key="cells-job-open").click().run()
+    assert not app.exception
+    assert app.session_state["cells"] == "three-made"
+    assert "job" not in app.query_params
+
+
 def test_embedding_shows_components_once_computed(
     settings: Settings, submitted: list[CellsConfig]
 ) -> None:
