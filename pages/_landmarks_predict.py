@@ -51,26 +51,25 @@ def show(view: LandmarkView) -> None:
 def choose(finished: list[RunRecord], followed: str | None) -> RunRecord | None:
     """The finished run to show: the one just followed, else the newest."""
     by_id = {record.id: record for record in finished}
-    if OPEN not in st.session_state and st.query_params.get(OPEN) not in by_id:
-        first = followed if followed in by_id else finished[0].id
-        st.session_state[OPEN] = st.query_params[OPEN] = first
+    ids = list(by_id)
+    wanted = st.query_params.get(OPEN) or followed
 
     def words(id: str) -> str:
         record = by_id[id]
         return f"{record.name} · {record.created:%Y-%m-%d %H:%M}"
 
-    if st.session_state.get(OPEN) not in by_id:
-        st.session_state.pop(OPEN, None)
+    # The address holds the id by hand: a bound widget would write the words that it shows.
     chosen = st.selectbox(
         "Finished run",
-        list(by_id),
-        index=None,
+        ids,
+        index=ids.index(wanted) if wanted in by_id else 0,
         format_func=words,
-        key=OPEN,
-        bind="query-params",
+        key=f"landmarks-open-{wanted if wanted in by_id else ids[0]}",
         width=520,
     )
-    return by_id.get(chosen or "")
+    if not followed or followed in by_id:  # else the followed run opens when it has finished
+        st.query_params[OPEN] = chosen
+    return by_id.get(chosen)
 
 
 def form(view: LandmarkView) -> None:
@@ -107,7 +106,7 @@ def form(view: LandmarkView) -> None:
         ):
             run_id = submit(STUDY, config, settings=get_settings())
             st.query_params[RUN] = run_id
-            st.session_state.pop(OPEN, None)
+            st.query_params.pop(OPEN, None)
             st.rerun()
         with st.expander("The same on the command line", icon=":material/terminal:"):
             st.code(command_line(STUDY, config), language="bash", wrap_lines=True)

@@ -65,6 +65,16 @@ def test_the_finished_run_is_open_with_both_metrics(place: Settings) -> None:
     assert "Nadeau" in words(app)
 
 
+def test_the_address_names_the_run_that_is_open(place: Settings) -> None:
+    record = runs.list_runs(study="landmarks", settings=place)[0]
+    app = open_page("landmarks", cells=ID, section="Predict")
+    assert record.id in app.query_params["result"]
+    again = open_page("landmarks", cells=ID, section="Predict", result=record.id)
+    assert "Best MSE" in metrics(again)
+    gone = open_page("landmarks", cells=ID, section="Predict", result="20200101-000000-none")
+    assert "Best MSE" in metrics(gone)
+
+
 @pytest.mark.parametrize("tab", ["Cell types", "Genes", "Training", "Ensemble"])
 def test_every_tab_of_the_results_draws(place: Settings, tab: str) -> None:
     app = open_page("landmarks", cells=ID)
