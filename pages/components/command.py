@@ -53,6 +53,8 @@ def _part(member: Any) -> str:
 def _text(value: Any) -> str:
     if value is None:
         return "none"
+    if isinstance(value, tuple):
+        return ", ".join(_text(item) for item in value)
     return str(value.value if isinstance(value, Enum) else value)
 
 
