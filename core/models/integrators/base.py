@@ -58,7 +58,9 @@ class Integrated:
         expression); ``topics`` float32 ``(n, n_topics)``, with ``topic_genes`` float32 ``(n_topics,
         n_genes)`` (weight of each gene in each topic) and ``gene_embedding`` float32 ``(n_genes,
         d)``; ``notes`` (list of sentences: what was
-        chosen or left out on the way); ``recall`` (of an approximate neighbour search).
+        chosen or left out on the way); ``recall`` (of an approximate neighbour search);
+        ``support`` float32 ``(n,)`` (how much of a cell's surroundings was matched);
+        ``input_embedding`` float32 ``(n, d)`` (what a graph was made of).
     """
 
     embedding: np.ndarray | None = None
