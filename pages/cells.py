@@ -26,14 +26,6 @@ SECTIONS = {
     "Groups": "pages._cells_groups",
     "Perturbation strength": "pages._cells_strength",
 }
-ICONS = {
-    "Explore": ":material/bubble_chart:",
-    "Quality": ":material/fact_check:",
-    "Embedding": ":material/scatter_plot:",
-    "Compare": ":material/difference:",
-    "Groups": ":material/bar_chart:",
-    "Perturbation strength": ":material/bolt:",
-}
 
 
 def sections() -> dict[str, str]:
@@ -47,7 +39,6 @@ def choose_section() -> str:
         "Section",
         list(sections()),
         key=SECTION,
-        format_func=lambda name: f"{ICONS[name]} {name}",
         label_visibility="collapsed",
     )
 

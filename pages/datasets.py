@@ -62,6 +62,11 @@ def actions(status: DataSetStatus) -> None:
         if explore:
             dataset.use(status.id)
             st.switch_page("pages/explore.py", query_params={"dataset": status.id})
+    elif st.button(
+        "Explore", key=f"explore-{status.id}", icon=":material/bubble_chart:", width="stretch"
+    ):
+        dataset.use(status.id, "cells")
+        st.switch_page("pages/cells.py", query_params={dataset.KEYS["cells"]: status.id})
     removal(status.id)
 
 

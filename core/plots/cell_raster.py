@@ -18,7 +18,7 @@ import pandas as pd
 from core.plots.theme import Palette
 
 #: Pixels of one panel's image, width and height.
-SIZE = (720, 560)
+SIZE = (960, 520)
 SHADES = 200
 #: Opacities from a lone cell to a crowd, in group images: sparse pixels stay readable.
 CROWDS = (150, 190, 225, 255)

@@ -243,6 +243,7 @@ def _points(
                 showlegend=False,
             )
     elif colour.groups is not None:
+        places = {str(name): i for i, name in enumerate(colour.groups.cat.categories)}
         for panel, part in enumerate(rows):
             for name, shade, members in _grouped(colour.groups, part, every, palette):
                 shown = panel == 0 or not any(t.legendgroup == name for t in fig.data)
@@ -253,6 +254,7 @@ def _points(
                     {"color": shade, "opacity": 0.9},
                     name=shorten(name, 30),
                     legendgroup=name,
+                    legendrank=1 + places[name],
                     showlegend=shown,
                 )
     else:
@@ -317,7 +319,7 @@ def _images(
     window: Window,
     palette: Palette,
 ) -> None:
-    width = raster.SIZE[0] if len(rows) == 1 else raster.SIZE[0] * 3 // 4
+    width = raster.SIZE[0] if len(rows) == 1 else raster.SIZE[0] * 11 // 20
     size = (width, raster.SIZE[1])
     parts = [coordinates[part] for part in rows]
     spread = raster.spread_for(max(map(len, rows)), size)
@@ -329,7 +331,8 @@ def _images(
         top = max(float(np.nanmax(s, initial=0.0, where=np.isfinite(s))) for s in shown) or 1.0
         ramp = palette.sequential[2:]
         pictures = [raster.paint_values(s, 0, top, ramp, spread=spread) for s in shown]
-        ticks = np.arange(0, np.floor(top) + 1)
+        steps = [m * 10.0**e for e in range(int(top) + 1) for m in (1, 2, 5)]
+        ticks = np.log10([step for step in steps if np.log10(step) <= top])
         bar = {
             "colorscale": scale(ramp),
             "cmin": 0,
@@ -339,7 +342,7 @@ def _images(
                 "thickness": 12,
                 "len": 0.92,
                 "tickvals": ticks.tolist(),
-                "ticktext": [f"{10**t:,.0f}" for t in ticks],
+                "ticktext": [f"{10**t:,.0f}" for t in ticks.tolist()],
             },
         }
     elif colour.values is not None:
@@ -402,6 +405,7 @@ def _images(
 
 def _legend(fig: go.Figure, groups: pd.Series, every: np.ndarray, palette: Palette) -> None:
     """Entries of a legend for an image, which has none of its own."""
+    order = {str(name): i for i, name in enumerate(groups.cat.categories)}
     for name, shade, _ in _grouped(groups, every, every, palette)[:MOST_COLOURS]:
         fig.add_trace(
             go.Scatter(
@@ -410,6 +414,7 @@ def _legend(fig: go.Figure, groups: pd.Series, every: np.ndarray, palette: Palet
                 mode="markers",
                 name=shorten(name, 30),
                 marker={"size": 8, "color": shade},
+                legendrank=1 + order[name],
                 hoverinfo="skip",
             ),
             row=1,
