@@ -31,20 +31,19 @@ _MOST_BYTES = 64 * 2**20
 
 def show(view: LandmarkView, chosen: Chosen) -> None:
     """Draw the part: collection and background, then the test."""
-    left, middle, right = st.columns([5, 5, 8], vertical_alignment="top")
+    left, right = st.columns(2, vertical_alignment="top")
     with left:
         kind = st.segmented_control(
             "Test", [OVER, RANK], default=OVER, required=True, key="go-test"
         )
-    with middle:
+    with right:
         sets = collection()
     if sets is None:
         return
     if kind == RANK:
         _ranked(view, sets)
         return
-    with right:
-        background = choose_background(view, sets)
+    background = choose_background(view, sets)
     if background is not None:
         _over(view, chosen, sets, background)
 
@@ -188,7 +187,8 @@ def _ranked(view: LandmarkView, sets: GeneSets) -> None:
     st.markdown(
         "Pre-ranked GSEA ([Subramanian et al. 2005](https://doi.org/10.1073/pnas.0506580102), by "
         "gseapy): all measured genes in one ranking, so no set has to be cut off. With n "
-        "permutations no p-value is below 1/n. Takes some seconds."
+        "permutations p-values come in steps of about 1/n: one shown as 0 is below that. Takes some "
+        "seconds."
     )
     if not st.button("Run GSEA", icon=":material/play_arrow:", key="go-run"):
         return

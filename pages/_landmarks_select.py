@@ -77,7 +77,7 @@ def form(view: LandmarkView) -> None:
     """Selectors, size, splits; the button and the command line."""
     left, right = st.columns([5, 3], gap="large")
     allowed = view.data.n_genes - round(0.2 * view.data.n_genes)
-    start = LandmarkSelectionConfig(n_genes=max(1, min(910, allowed // 2)))
+    start = LandmarkSelectionConfig(n_genes=max(1, min(910, 6 * allowed // 10)))
     with left:
         draft = study_form(
             LandmarkSelectionConfig,
@@ -103,7 +103,7 @@ def form(view: LandmarkView) -> None:
         held = round(config.held_share * view.data.n_genes)
         free = view.data.n_genes - held
         a, b, c = st.columns(3)
-        a.metric("May be chosen", f"{free:,}", help="Genes that selectors see.")
+        a.metric("Allowed", f"{free:,}", help="Genes that selectors see.")
         b.metric("Held out", f"{held:,}", help="Genes that no selector sees: they judge all sets.")
         c.metric("Sets", len(config.selectors))
         too_many = config.n_genes >= free

@@ -154,6 +154,6 @@ def test_a_bad_list_is_a_sentence(place: Settings) -> None:
 def test_the_form_names_what_may_be_chosen(place: Settings) -> None:
     app = section("Select")
     metrics = {m.label: m.value for m in app.metric}
-    assert metrics["May be chosen"] == "72" and metrics["Held out"] == "18"
+    assert metrics["Allowed"] == "72" and metrics["Held out"] == "18"
     assert any("landmark-selection" in c.value for c in app.code)
     assert Path(place.workspace).is_dir()
