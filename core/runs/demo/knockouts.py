@@ -21,8 +21,9 @@ VALUES: dict[str, Any] = {
     "dataset": DATASET,
     "target": "all ranks",
     "stride": 100,
-    "cells": {"n_cells": 3, "min_genes": 1000, "group_key": "cell_type1", "group": "alpha"},
-    "goal": {"goal_key": "cell_type1", "goal_group": "beta", "goal_cells": 10},
+    "cells": {"n_cells": 2, "min_genes": 1000, "group_key": "cell_type1", "group": "alpha"},
+    "goal": {"goal_key": "cell_type1", "goal_group": "beta", "goal_cells": 5},
+    "window": 300,
     "n_draws": 200,
     "device": "cpu",
 }
@@ -55,6 +56,6 @@ DEMO_STEPS.add(
     TAG,
     DemoStep(_done, _make),
     label=LABEL,
-    help="Every hundredth gene of three alpha cells, in five ways, and which of them move the "
+    help="Every hundredth gene of two alpha cells, in five ways, and which of them move the "
     "cells towards beta cells, with the demonstration model.",
 )

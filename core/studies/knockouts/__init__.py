@@ -1,4 +1,4 @@
-"""The knock-out study: is the answer of a rank transformer biology, or an artefact of rank?"""
+"""The knock-out study: how much of a transformer's answer is biology, how much the rank."""
 
 from __future__ import annotations
 

@@ -151,10 +151,16 @@ class Analysis:
         shares = self.shares
         joined["share"] = np.nan
         if len(shares):
-            keyed = shares.set_index(["number", "target"])["share"]
-            delete = joined["mode"] == Mode.DELETE.value
-            at = pd.MultiIndex.from_frame(joined.loc[delete, ["number", "target"]])
-            joined.loc[delete, "share"] = keyed.reindex(at).to_numpy()
+            known = dict(
+                zip(
+                    zip(shares["number"], shares["target"], strict=True),
+                    shares["share"],
+                    strict=True,
+                )
+            )
+            keys = zip(joined["number"], joined["target"], strict=True)
+            values = np.array([known.get(key, np.nan) for key in keys], dtype=np.float64)
+            joined["share"] = np.where(joined["mode"] == Mode.DELETE.value, values, np.nan)
         return joined
 
     @cached_property
@@ -190,13 +196,11 @@ class Analysis:
         """How much of the answer to deletion is the rank's, in words."""
         if not {Mode.DELETE, Mode.SHIFT_ONLY} <= set(self.modes):
             return "Compute delete and shift only to see how much of a deletion is the rank's."
-        of = label or ("these deletions" if len(self.labels) > 1 else self.labels[0])
+        if label is None and len(self.labels) == 1:
+            label = self.labels[0]
+        what = f"deleting {label}" if label else f"these {len(self.labels):,} deletions"
         share, low, high = self.share(label)
-        words = verdict(share, what=f"the response to deleting {of}" if label else f"{of}")
-        if label is None and len(self.labels) > 1:
-            words = verdict(share, what="the response to these deletions")
-        elif label is None:
-            words = verdict(share, what=f"the response to deleting {of}")
+        words = verdict(share, what=f"the response to {what}")
         if np.isfinite(low):
             words += f" (95 % interval over cells: {100 * low:.1f} to {100 * high:.1f} %)"
         return words

@@ -53,11 +53,11 @@ def choose_cells(
             group_key=choice.goal_key, group=choice.goal_group, n_cells=choice.goal_cells
         )
     if choice.names:
-        rows = []
+        named = []
         for name in choice.names:
             encoded.cell(name)  # says what is wrong with it
-            rows.append(int(np.flatnonzero(encoded.names == name)[0]))
-        return np.unique(np.array(rows, dtype=np.int64))
+            named.append(int(np.flatnonzero(encoded.names == name)[0]))
+        return np.unique(np.array(named, dtype=np.int64))
     fit = encoded.lengths >= max(choice.min_genes, FEWEST)
     where = ""
     if choice.group_key is not None:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -100,7 +101,9 @@ def joined(parts: Sequence[KnockoutResult]) -> KnockoutResult:
     if len(parts) == 1:
         return parts[0]
     names = ("shift", "cell_shift", "cell_shift_others", "before", "after")
-    arrays = {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
+    arrays: dict[str, Any] = {
+        name: np.concatenate([getattr(p, name) for p in parts]) for name in names
+    }
     return replace(
         parts[0],
         targets=tuple(t for p in parts for t in p.targets),

@@ -247,6 +247,11 @@ class KnockoutsConfig(StudyConfig):
             raise ValueError("name at least one rank to knock out")
         if any(not all(parts) for parts in self.gene_groups):
             raise ValueError("a + stands between two genes")
+        if self.goal.asked and self.target is Target.ALL and self.window < self.stride:
+            raise ValueError(
+                f"a rank window of {self.window} holds no other knock-out of a scan with stride "
+                f"{self.stride}: the goal state's null needs a wider one"
+            )
         if self.goal.asked and self.target is Target.GENES:
             raise ValueError(
                 "a goal state needs ranks or all ranks: other genes' knock-outs are its null"

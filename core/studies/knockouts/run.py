@@ -230,7 +230,8 @@ class _Run:
         ready, config = self.ready, self.config
         assert ready.goal_rows is not None
         already = set(ready.goal_rows.tolist())
-        shifts, tests, summary = [], [], {}
+        shifts, tests = [], []
+        summary: dict[str, float] = {}
         for mode in config.modes:
             some = [
                 (str(ready.cells["cell"].iloc[number]), result)
