@@ -38,7 +38,7 @@ def form() -> None:
     """Form on the left; what it would do, and the button, on the right."""
     left, right = st.columns([5, 3], gap="large")
     with left:
-        id = dataset.choose("cells")
+        id = dataset.choose("cells", suits=dataset.has_counts)
         if id is None:
             return
         status = get_dataset(id, get_settings())
@@ -64,9 +64,8 @@ def form() -> None:
 
 
 def _start(missing: dict[str, str | None]) -> list[str]:
-    """PCA, Harmony and our own methods, as far as they are installed."""
-    own = [e.name for e in INTEGRATORS if e.tags.get("own")]
-    return [n for n in (*DEFAULT_METHODS, *own) if n in missing and missing[n] is None]
+    """PCA, Harmony and the corrector, as far as they are installed."""
+    return [n for n in (*DEFAULT_METHODS, "corrector") if n in missing and missing[n] is None]
 
 
 def _columns(obs: pd.DataFrame, id: str) -> tuple[str | None, str | None]:

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import streamlit as st
 
-from core.data import get_dataset
+from core.data import DataSetStatus, get_dataset
 from core.settings import get_settings
 from core.studies.landmarks.config import LandmarkDataConfig
 from pages._landmarks_view import LandmarkView, opened
@@ -33,6 +33,11 @@ PRESETS = {
         LandmarkDataConfig(genes_first=True, max_per_type=300),
     ),
 }
+
+
+def suits(status: DataSetStatus) -> bool:
+    """Raw counts of human genes, as the landmarks are."""
+    return dataset.has_counts(status) and status.organism == "human"
 
 
 def choose_section() -> str:
@@ -100,7 +105,7 @@ st.caption(
 with guard():
     left, middle, right = st.columns([3, 7, 1.4], vertical_alignment="bottom")
     with left:
-        chosen = dataset.choose("cells")
+        chosen = dataset.choose("cells", suits=suits)
     if chosen is not None:
         with middle:
             section = choose_section()

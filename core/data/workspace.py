@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class DataSetStatus:
     """One data set, registered or imported, and whether it is ready to use.
 
-    ``n_rows``, ``n_vars``, ``content_hash`` and ``disk_mb`` are ``None`` until it is prepared.
+    ``n_rows``, ``n_vars``, ``content_hash`` and ``disk_mb`` are ``None`` until it is prepared;
+    so is ``values``, which says what cells hold (``"counts"``, ``"non-negative values"`` …).
     """
 
     id: str
@@ -46,6 +47,7 @@ class DataSetStatus:
     target: str | None = None
     created: str | None = None
     warnings: tuple[str, ...] = ()
+    values: str | None = None
 
 
 def shape_text(kind: str, n_rows: int, n_vars: int) -> str:
@@ -86,7 +88,7 @@ def _shape(meta: dict[str, Any]) -> str:
 
 
 def _measured(meta: dict[str, Any]) -> dict[str, Any]:
-    names = ("n_rows", "n_vars", "content_hash", "disk_mb", "target", "created")
+    names = ("n_rows", "n_vars", "content_hash", "disk_mb", "target", "created", "values")
     return {name: meta.get(name) for name in names} | {"warnings": tuple(meta.get("warnings", ()))}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from core.data import DataSetStatus, PerturbationTable, list_datasets, load_perturbation
@@ -31,10 +33,22 @@ def use(id: str, kind: str = "perturbation") -> None:
     st.session_state.pop(KEYS[kind], None)
 
 
-def choose(kind: str) -> str | None:
+def has_counts(status: DataSetStatus) -> bool:
+    """Whether cells come with raw counts."""
+    return status.values == "counts"
+
+
+def choose(
+    kind: str, *, suits: Callable[[DataSetStatus], bool] = lambda status: True
+) -> str | None:
     """Let the user choose a prepared data set of ``kind`` (``"perturbation"`` or ``"cells"``).
 
     The choice is in the URL (``?dataset=op2-demo``) and is kept from page to page.
+
+    Parameters
+    ----------
+    suits
+        What a page opens with must be so, where there is such a set; the user may choose any.
 
     Returns
     -------
@@ -42,7 +56,8 @@ def choose(kind: str) -> str | None:
         Its id; None, after saying what to do, where none is prepared.
     """
     key = KEYS[kind]
-    labels = {s.id: s.label for s in ready(kind)}
+    there = ready(kind)
+    labels = {s.id: s.label for s in there}
     if not labels:
         st.info(
             "No data set of this kind is prepared yet: open the Data sets page and prepare one.",
@@ -51,7 +66,8 @@ def choose(kind: str) -> str | None:
         return None
     if key not in st.session_state and key not in st.query_params:
         remembered = in_use(kind)
-        first = remembered if remembered in labels else next(iter(labels))
+        fit = [s.id for s in there if suits(s)] or list(labels)
+        first = remembered if remembered in fit else fit[0]
         # Both: the session for the widget's value, the URL so that the address names the set.
         st.session_state[key] = st.query_params[key] = first
     # Ids rather than labels are the options, so that the URL is short and outlives a new label.
