@@ -33,6 +33,7 @@ def parameter(visit: Visit, name: str) -> str:
 
 def test_from_cells_to_one_predicted_gene(visit: Visit) -> None:
     visit.open(f"/landmarks?cells={ID}")
+    visit.page.set_default_timeout(120_000)  # the form is long, and the machine may be busy
     visit.plots(4)
     assert "of the 978 L1000 landmarks" in visit.text()
 
