@@ -39,11 +39,11 @@ def listing(view: CellView) -> None:
 
 def _compare(kept: list[Selection]) -> None:
     names = [selection.name for selection in kept]
-    left, right, button = st.columns([3, 3, 2], vertical_alignment="bottom")
+    left, right, button = st.columns([3, 3, 2.2], vertical_alignment="bottom")
     first = left.selectbox("Compare", names, key="saved-compare-first")
     others = [REST, *(name for name in names if name != first)]
     second = right.selectbox("with", others, key=f"saved-compare-second-{first}")
-    if button.button("Compare", icon=":material/difference:", key="saved-compare", width="stretch"):
+    if button.button("Compare", key="saved-compare", width="stretch"):
         views.compare(first, None if second == REST else second)
         st.rerun()
 
