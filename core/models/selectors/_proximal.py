@@ -186,7 +186,7 @@ class Trainer:
                 rows = self.fit[batch]
                 self.adam.zero_grad(set_to_none=True)
                 loss = loss_of(self.model(rows), rows, self.params.loss)
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 self.adam.step()
                 self.proximal.step(penalty)
                 total += float(loss.detach()) * len(batch)
