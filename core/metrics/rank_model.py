@@ -101,9 +101,9 @@ class NearestCells:
         gene_tokens: np.ndarray,
         size: int,
         *,
-        n_neighbours: int = 50,
-        bandwidth: float = 0.15,
-        weight: float = 0.7,
+        n_neighbours: int = 200,
+        bandwidth: float = 0.5,
+        weight: float = 0.5,
     ) -> None:
         self.cells, self.size = list(cells), size
         self.n_neighbours = min(n_neighbours, len(self.cells))
