@@ -27,6 +27,7 @@ import argparse
 import io
 import json
 import os
+import shutil
 import statistics
 import time
 from contextlib import suppress
@@ -250,6 +251,7 @@ def in_app(settings: Settings, circle: np.ndarray, genes: list[str]) -> dict[str
     from playwright.sync_api import sync_playwright
 
     found: dict[str, Any] = {}
+    shutil.rmtree(settings.workspace / "cache", ignore_errors=True)
     query = f"cells={ID}&split=condition&left=control&right=stimulated&gene=CD69"
     with sync_playwright() as playwright:
         for stage in ("opening, copy by gene made", "opening, copy by gene there"):

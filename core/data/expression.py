@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 IN_MEMORY = 50_000_000
 #: Counts a cell is scaled to before the logarithm, where a data set holds raw counts.
 TARGET_SUM = 1e4
-CHUNK_CELLS = 20_000
+CHUNK_CELLS = 50_000
 FORMAT = 1
 DONE = "meta.json"
 
@@ -249,10 +249,13 @@ def _place(cells: AnnData, lengths: np.ndarray, folder: Path, on_progress: OnPro
     for start, block in _blocks(cells):
         columns = block.tocsc()
         here = np.diff(columns.indptr)
-        # Where each value of the block goes: behind what its gene has already got.
-        to = np.repeat(after - columns.indptr[:-1], here) + np.arange(columns.nnz)
-        data[to] = columns.data
-        indices[to] = columns.indices + start
+        # Gene by gene: runs of neighbouring values are copied as they are, which is many times
+        # faster than a place for each value.
+        for gene in np.flatnonzero(here):
+            begin, end = columns.indptr[gene], columns.indptr[gene + 1]
+            to = slice(after[gene], after[gene] + here[gene])
+            data[to] = columns.data[begin:end]
+            indices[to] = columns.indices[begin:end] + start
         after += here
         on_progress(n_cells + start + block.shape[0], 2 * n_cells, "Writing the copy by gene")
     data.flush()
