@@ -42,8 +42,9 @@ def run(folder: Path, settings: Settings, **changes):
 
 
 def test_a_whole_run(ready: Settings, tmp_path: Path) -> None:
-    save_gene_list("mine", ["CD69", "PSME1", "ATF1"], settings=ready)
-    result = run(tmp_path / "run", ready, n_bootstraps=3, lists=["L1000", "mine"])
+    for name in ("mine", "Random"):
+        save_gene_list(name, ["CD69", "PSME1", "ATF1"], settings=ready)
+    result = run(tmp_path / "run", ready, n_bootstraps=3, lists=["L1000", "mine", "Random"])
     scores = result.scores()
     assert set(scores["set"]) == {
         "Random",
@@ -52,6 +53,7 @@ def test_a_whole_run(ready: Settings, tmp_path: Path) -> None:
         "Guided from L1000",
         "L1000",
         "mine",
+        "Random (list)",
     }
     assert (scores.loc[scores["kind"] == "selected", "n_genes"] == 15).all()
     assert scores.groupby("set")["split"].nunique().eq(3).all()

@@ -80,7 +80,7 @@ def run(config: LandmarkSelectionConfig, context: StudyContext) -> LandmarkSelec
     names = config.set_names
     n = len(names)
     total = n * config.n_splits + len(lists) * config.n_splits + n + n * config.n_bootstraps
-    work = Work(context, total + (2 * n + len(lists) if other is not None else 0))
+    work = Work(context, total + (2 * n if other is not None else 0))
     device = _device(config)
     scores = [
         row for s in range(config.n_splits) for row in _split(s, config, data, lists, work, device)
@@ -132,7 +132,8 @@ def _lists(
         match = data.match(load_gene_list(name, context.settings).genes)
         columns = np.flatnonzero(data.mask(match.matched.values()))
         if len(columns):
-            found[name] = columns
+            # A list may be called as a selector is: tables must tell them apart.
+            found[f"{name} (list)" if name in config.set_names else name] = columns
     return found
 
 
