@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -130,7 +131,7 @@ def scan_heat(
     edges = np.unique(np.linspace(0, length, min(bins, length) + 1).astype(int))
     values = np.maximum(shift, FLOOR)
     drawn = np.full((len(ranks), len(edges) - 1), np.nan)
-    for i, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for i, (low, high) in enumerate(pairwise(edges)):
         part = values[:, low:high]
         some = np.isfinite(part).any(axis=1)
         drawn[some, i] = np.nanmedian(part[some], axis=1)

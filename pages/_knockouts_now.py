@@ -1,0 +1,191 @@
+"""One gene of one cell, knocked out while one waits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.data import get_dataset
+from core.errors import DataError
+from core.featurizers.rank_value import RankEncoded
+from core.models.rank_transformer.demonstration import LoadedModel
+from core.models.rank_transformer.knockout import BF16_WARNING, PRECISIONS
+from core.models.rank_transformer.modes import MODE_HELP, Mode
+from core.settings import get_settings
+from core.studies.knockouts.analysis import Analysis
+from core.studies.knockouts.config import (
+    DEFAULT_MODES,
+    TOGETHER,
+    KnockoutsConfig,
+    ModelChoice,
+)
+from core.studies.knockouts.prepare import make_ready
+from core.studies.knockouts.run import compute
+from pages import _knockouts_model
+from pages._knockouts_view import encoded, kept, model
+from pages.components import badge, choice, dataset, gene_search
+from pages.components.config_form import check
+from pages.components.progress import reporting
+from pages.components.text import plain
+
+
+def choose() -> Analysis | None:
+    """Everything that is asked, and its analysis; None where something is missing yet."""
+    left, right = st.columns(2)
+    with left:
+        id = dataset.choose("cells")
+    with right:
+        asked = _knockouts_model.choose()
+    if id is None or asked is None:
+        return None
+    loaded = model(asked)
+    ranked, obs = encoded(id, loaded)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        badge.simulated(get_dataset(id, get_settings()).simulated)
+        _knockouts_model.badge(loaded.card)
+        report = ranked.report
+        st.caption(
+            f"{report.n_matched:,} of {report.n_genes:,} genes are in the vocabulary; "
+            f"{report.counts_unknown:.0%} of the counts are outside it (more under Model and "
+            "files)."
+        )
+    one, two, three = st.columns([3, 3, 2], vertical_alignment="bottom")
+    with one:
+        cell = _cell(id, ranked)
+    with two:
+        gene = _gene(loaded, ranked, cell)
+    with three:
+        _rank(ranked, cell, gene)
+    config = _config(id, asked, cell, gene)
+    return None if config is None else _analysis(config, loaded, ranked, obs)
+
+
+def _cell(id: str, ranked: RankEncoded) -> str:
+    """The cell; at first a deep one, in which every rank has company."""
+    key = f"{id}-{len(ranked)}-{ranked.vocabulary.content_hash[:12]}"
+    known = gene_search.names(f"cells-{key}", lambda: ranked.names)
+    cell = st.query_params.get("cell")
+    if cell not in known:
+        deep = np.flatnonzero(ranked.lengths >= np.quantile(ranked.lengths, 0.75))
+        cell = str(ranked.names[deep[0]])
+        st.query_params["cell"] = cell
+    gene_search.search_box(
+        "Cell",
+        known,
+        key="knockout-cell",
+        value=cell,
+        on_choose=lambda name: st.query_params.__setitem__("cell", name),
+    )
+    return cell
+
+
+def _gene(loaded: LoadedModel, ranked: RankEncoded, cell: str) -> str:
+    """The gene; at first the one in the middle of the cell."""
+    token = loaded.vocabulary.content_hash[:16]
+    known = gene_search.names(f"vocabulary-{token}", lambda: loaded.vocabulary.names)
+    gene = st.query_params.get("gene")
+    if not gene:
+        genes = ranked.genes(cell)
+        gene = str(genes[len(genes) // 2])
+        st.query_params["gene"] = gene
+    gene_search.search_box(
+        "Gene",
+        known,
+        key="knockout-gene",
+        value=gene,
+        on_choose=lambda name: st.query_params.__setitem__("gene", name),
+    )
+    return gene
+
+
+def _rank(ranked: RankEncoded, cell: str, gene: str) -> None:
+    """The same by rank."""
+    try:
+        rank: int | None = ranked.rank_of(cell, gene)
+    except DataError:
+        rank = None
+    genes = ranked.genes(cell)
+    key = f"knockout-rank-{cell}-{gene}"
+
+    def go() -> None:
+        st.query_params["gene"] = str(genes[int(st.session_state[key])])
+
+    st.number_input(
+        f"or its rank, 0 to {len(genes) - 1:,}",
+        0,
+        len(genes) - 1,
+        value=rank,
+        placeholder="not in the cell",
+        key=key,
+        on_change=go,
+    )
+
+
+def _config(id: str, asked: ModelChoice, cell: str, gene: str) -> KnockoutsConfig | None:
+    options = [mode.value for mode in Mode]
+    if "modes" not in st.session_state and "modes" not in st.query_params:
+        st.session_state["modes"] = st.query_params["modes"] = [m.value for m in DEFAULT_MODES]
+    modes = st.multiselect(
+        "Modes",
+        options,
+        key="modes",
+        bind="query-params",
+        help="  \n".join(f"{mode.value}: {words}" for mode, words in MODE_HELP.items()),
+    )
+    with st.expander("More: genes that go together, layer, precision", icon=":material/tune:"):
+        left, middle, right = st.columns(3)
+        with left:
+            others = st.text_input(
+                "Together with",
+                key="with",
+                bind="query-params",
+                placeholder="Symbols with commas",
+                help="Genes that are knocked out at the same time.",
+            )
+        with middle:
+            layer = st.number_input(
+                "Layer",
+                0,
+                64,
+                value=None,
+                placeholder="the last one",
+                key="layer",
+                bind="query-params",
+                help=KnockoutsConfig.model_fields["layer"].description,
+            )
+        with right:
+            precision = choice.select("Precision", PRECISIONS, key="precision")
+    if precision == "bfloat16":
+        st.warning(BF16_WARNING, icon=":material/warning:")
+    group = [gene, *(word.strip() for word in others.split(",") if word.strip())]
+    config, faults = check(
+        KnockoutsConfig,
+        {
+            "dataset": id,
+            "target": "genes",
+            "genes": (TOGETHER.join(group),),
+            "modes": modes,
+            "cells": {"names": (cell,)},
+            "model": asked,
+            "layer": layer,
+            "precision": precision,
+        },
+    )
+    for fault in faults:
+        st.error(plain(fault), icon=":material/error:")
+    return config
+
+
+def _analysis(
+    config: KnockoutsConfig, loaded: LoadedModel, ranked: RankEncoded, obs: pd.DataFrame
+) -> Analysis:
+    """Computed now, or a moment ago."""
+    ready = make_ready(config, get_settings(), loaded=loaded, encoded=ranked, obs=obs)
+    key = "|".join((config.model_dump_json(), ready.facts["data_hash"], ready.facts["fingerprint"]))
+
+    def make() -> Analysis:
+        with reporting("Knocking out") as on_progress:
+            return compute(ready, on_progress=on_progress)
+
+    return kept().get(key, make)

@@ -1,0 +1,140 @@
+"""One knock-out: cosine before and after against rank, mode beside mode, and the verdict."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.models.rank_transformer.modes import MODE_HELP, Mode
+from core.plots import knockouts as plots
+from pages._knockouts_view import View
+from pages.components import choice, figure
+from pages.components.text import plain
+
+SCALES = ("Zoom: cosine ≥ 0.975", "Whole", "Distance, logarithmic")
+#: Read-outs in the table: column → title.
+COLUMNS = {
+    "mode": "Mode",
+    "auc": "AUC below / above",
+    "median_above": "Median above",
+    "median_below": "Median below",
+    "spearman_with_rank": "Spearman with rank",
+    "cell_shift": "Cell shift",
+    "cell_shift_others": "Cell shift, others",
+}
+
+
+def ranks(view: View) -> None:
+    """Choice of knock-out and cell, figure, verdict, read-outs."""
+    analysis = view.analysis
+    left, middle, right = st.columns([2, 2, 3], vertical_alignment="bottom")
+    with left:
+        label = view.label()
+    with middle:
+        cell = view.cell(label)
+    with right:
+        scale = choice.segments("Axis", SCALES, key="axis", label_visibility="collapsed")
+    verdict(view, label, cell)
+    responses, knocked = {}, ()
+    for mode in analysis.modes:
+        one = analysis.row(cell, mode, label)
+        if one is not None:
+            responses[mode.value], knocked = one[0], one[1] or knocked
+    if not responses:
+        st.info(f"{plain(label)} was not knocked out in this cell.")
+        return
+    figure.show(
+        plots.cosine_by_rank(
+            responses,
+            analysis.genes[cell],
+            knocked,
+            zoom=scale == SCALES[0],
+            distance=scale == SCALES[2],
+            highlight=analysis.config.partners,
+            palette=view.palette,
+        ),
+        key="knockout-ranks",
+        data=lambda: analysis.responses_table(label, cell),
+        name=view.name(label, analysis.cells["cell"].iloc[cell], "cosine-by-rank"),
+        alt="Cosine of every gene's embedding before and after the knock-out, by rank",
+    )
+    hidden = sum(int((1 - r[np.isfinite(r)] < plots.ZOOM).sum()) for r in responses.values())
+    st.caption(
+        "Each point is a gene of the cell at its rank before the knock-out; the dashed line is the "
+        "knocked rank. The knocked gene itself has no embedding after a deletion. Forward pass in "
+        f"{analysis.config.precision}, cosines in float64."
+        + (f" {hidden:,} points lie below the zoom." if hidden and scale == SCALES[0] else "")
+    )
+    table(view, label, cell)
+
+
+def verdict(view: View, label: str, cell: int) -> None:
+    """What is seen, in a sentence, and the numbers that it comes from."""
+    analysis = view.analysis
+    outs = analysis.read_outs
+    here = outs[(outs["target"] == label) & (outs["number"] == cell)].set_index("mode")
+    share, _, _ = analysis.share(label)
+    words, numbers = st.columns([3, 4], vertical_alignment="center")
+    with words, st.container(border=True):
+        st.markdown(f"**{plain(analysis.verdict(label))}**")
+        if Mode.DELETE.value in here.index:
+            st.caption(_step(here))
+    with numbers:
+        columns = st.columns(3)
+        columns[0].metric(
+            "Explained by rank",
+            f"{share:.1%}" if np.isfinite(share) else "not known",
+            border=True,
+            help="1 − Σ|delete − shift only| / Σ delete over genes: the share of the response that "
+            "moving the positions alone reproduces.",
+        )
+        shown = [
+            m for m in (Mode.DELETE, analysis.clean_mode) if m is not None and m.value in here.index
+        ]
+        for column, mode in zip(columns[1:], shown, strict=False):
+            auc = here.loc[mode.value, "auc"]
+            column.metric(
+                f"AUC, {mode.value}",
+                f"{auc:.3f}" if np.isfinite(auc) else "no two sides",
+                border=True,
+                help="Probability that a gene below the knocked rank has moved more than one above "
+                "it: 0.5 without a step, 1 with a clean step.",
+            )
+
+
+def _step(here: pd.DataFrame) -> str:
+    """The step of a deletion and of the mode without it, from their AUC."""
+    said = []
+    for mode in (Mode.DELETE, Mode.SHIFT_ONLY, Mode.PAIRED, Mode.ATTENTION_MASK, Mode.MASK_TOKEN):
+        if mode.value not in here.index or not np.isfinite(here.loc[mode.value, "auc"]):
+            continue
+        auc = float(here.loc[mode.value, "auc"])
+        what = "a step" if auc >= 0.9 else "no step" if 0.25 <= auc <= 0.75 else "a partial step"
+        said.append(f"{mode.value}: {what} (AUC {auc:.2f})")
+    return "; ".join(said) + "." if said else "A side of the knocked rank has too few genes."
+
+
+def table(view: View, label: str, cell: int) -> None:
+    """Read-outs of every mode."""
+    outs = view.analysis.read_outs
+    here = outs[(outs["target"] == label) & (outs["number"] == cell)]
+    order = {mode.value: i for i, mode in enumerate(view.analysis.modes)}
+    here = here.sort_values("mode", key=lambda c: c.map(order))
+    shown = here[list(COLUMNS)].rename(columns=COLUMNS)
+    fine = st.column_config.NumberColumn(format="%.2e")
+    st.dataframe(
+        shown,
+        hide_index=True,
+        column_config={
+            "AUC below / above": st.column_config.NumberColumn(format="%.3f"),
+            "Spearman with rank": st.column_config.NumberColumn(format="%.3f"),
+            **dict.fromkeys(
+                ("Median above", "Median below", "Cell shift", "Cell shift, others"), fine
+            ),
+        },
+    )
+    with st.expander("What each mode does", icon=":material/help:"):
+        st.markdown(
+            "\n".join(f"- **{mode.value}**: {MODE_HELP[mode]}" for mode in view.analysis.modes)
+        )
