@@ -11,6 +11,7 @@ which the package does not do, apart.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -84,12 +85,18 @@ def package(
 
 def main() -> None:
     """Print a table for each embedding."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
+    parser.add_argument("--methods", nargs="+", default=list(METHODS))
+    parser.add_argument("--exact", action="store_true", help="the package on our neighbours only")
+    options = parser.parse_args()
     python = os.environ.get(PYTHON)
     if python is None:
         print(f"{PYTHON} is not set: only our own times are shown.")
-    for name in SETS:
+    runs = [("package, our neighbours", True), ("package", False)][: 1 if options.exact else 2]
+    for name in options.sets:
         prepared = prepare(read(name), PreparationConfig(), BATCH, LABEL)
-        for method in METHODS:
+        for method in options.methods:
             result = INTEGRATORS.get(method).value().fit_transform(prepared.cells, BATCH)
             assert result.embedding is not None
             values, alone, swept = ours(prepared, result.embedding)
@@ -98,7 +105,7 @@ def main() -> None:
             )
             print(f"\n## {name}, {method}: {alone:.2f} s, with the Leiden sweep {swept:.2f} s")
             if python is not None:
-                for column, exact in (("package, our neighbours", True), ("package", False)):
+                for column, exact in runs:
                     found = package(python, prepared, result.embedding, exact)
                     rows[column] = [found[NAMES[k]] for k in rows.index]
                     rows[f"difference to {column}"] = rows["ours"] - rows[column]

@@ -114,7 +114,7 @@ def _pairs(view: View, entry: Entry) -> None:
         alt="Mutual nearest neighbours as lines on the UMAP before correction",
     )
     recall = entry.method.extra("recall")
-    if recall is not None:
+    if recall is not None and float(recall) < 1:
         st.caption(f"Recall of the approximate neighbour search: {float(recall):.3f}.")
 
 
@@ -130,6 +130,21 @@ def _losses(view: View, entry: Entry) -> None:
         name=view.name("losses"),
         alt="Training losses over epochs",
     )
+    if {"round", "n_pairs", "pair_distance"} <= set(frame):
+        rounds = frame.groupby("round")[["n_pairs", "pair_distance"]].first().reset_index()
+        st.caption("Dotted: pairs are searched anew among the corrected cells.")
+        st.dataframe(
+            rounds.rename(
+                columns={"round": "Round", "n_pairs": "Pairs", "pair_distance": "Mean distance"}
+            ),
+            hide_index=True,
+            width="content",
+            key="integration-rounds",
+            column_config={
+                "Pairs": st.column_config.NumberColumn(format="%d"),
+                "Mean distance": st.column_config.NumberColumn(format="%.3f"),
+            },
+        )
 
 
 @st.fragment

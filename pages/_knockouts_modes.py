@@ -58,10 +58,8 @@ def _sentence(view: View, label: str | None) -> str:
     have = set(view.analysis.modes)
     if not {Mode.DELETE, Mode.PAIRED, Mode.ATTENTION_MASK} <= have:
         return ""
-    matrix = view.analysis.agreement_matrix("spearman", label)
-    mask = Mode.ATTENTION_MASK.value
-    paired = matrix.loc[Mode.PAIRED.value, mask]
-    raw = matrix.loc[Mode.DELETE.value, mask]
+    masked = view.analysis.agreement_matrix("spearman", label)[Mode.ATTENTION_MASK.value].to_dict()
+    paired, raw = float(masked[Mode.PAIRED.value]), float(masked[Mode.DELETE.value])
     verb = "agrees" if paired >= 0.95 else "agrees in part" if paired >= 0.5 else "does not agree"
     other = "does not" if raw < 0.5 else "does so in part" if raw < 0.95 else "does so too"
     return (

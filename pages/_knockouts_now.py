@@ -32,15 +32,22 @@ from pages.components.text import plain
 
 def choose() -> Analysis | None:
     """Everything that is asked, and its analysis; None where something is missing yet."""
-    left, right = st.columns(2)
-    with left:
+    row = st.columns([3, 4, 4, 3, 3], vertical_alignment="top")
+    with row[0]:
         id = dataset.choose("cells")
-    with right:
+    with row[1]:
         asked = _knockouts_model.choose()
     if id is None or asked is None:
         return None
     loaded = model(asked)
     ranked, obs = encoded(id, loaded)
+    with row[2]:
+        cell = _cell(id, ranked)
+    with row[3]:
+        gene = _gene(loaded, ranked, cell)
+    with row[4]:
+        _rank(ranked, cell, gene)
+    config = _config(id, asked, cell, gene)
     with st.container(horizontal=True, vertical_alignment="center"):
         badge.simulated(get_dataset(id, get_settings()).simulated)
         _knockouts_model.badge(loaded.card)
@@ -50,14 +57,6 @@ def choose() -> Analysis | None:
             f"{report.counts_unknown:.0%} of the counts are outside it (more under Model and "
             "files)."
         )
-    one, two, three = st.columns([3, 3, 2], vertical_alignment="bottom")
-    with one:
-        cell = _cell(id, ranked)
-    with two:
-        gene = _gene(loaded, ranked, cell)
-    with three:
-        _rank(ranked, cell, gene)
-    config = _config(id, asked, cell, gene)
     return None if config is None else _analysis(config, loaded, ranked, obs)
 
 
@@ -65,7 +64,7 @@ def _cell(id: str, ranked: RankEncoded) -> str:
     """The cell; at first a deep one, in which every rank has company."""
     key = f"{id}-{len(ranked)}-{ranked.vocabulary.content_hash[:12]}"
     known = gene_search.names(f"cells-{key}", lambda: ranked.names)
-    cell = st.query_params.get("cell")
+    cell = str(st.query_params.get("cell", ""))
     if cell not in known:
         deep = np.flatnonzero(ranked.lengths >= np.quantile(ranked.lengths, 0.75))
         cell = str(ranked.names[deep[0]])
@@ -126,16 +125,17 @@ def _config(id: str, asked: ModelChoice, cell: str, gene: str) -> KnockoutsConfi
     options = [mode.value for mode in Mode]
     if "modes" not in st.session_state and "modes" not in st.query_params:
         st.session_state["modes"] = st.query_params["modes"] = [m.value for m in DEFAULT_MODES]
-    modes = st.multiselect(
-        "Modes",
-        options,
-        key="modes",
-        bind="query-params",
-        help="  \n".join(f"{mode.value}: {words}" for mode, words in MODE_HELP.items()),
-    )
-    with st.expander("More: genes that go together, layer, precision", icon=":material/tune:"):
-        left, middle, right = st.columns(3)
-        with left:
+    wide, narrow = st.columns([6, 1], vertical_alignment="bottom")
+    with wide:
+        modes = st.multiselect(
+            "Modes",
+            options,
+            key="modes",
+            bind="query-params",
+            help="  \n".join(f"{mode.value}: {words}" for mode, words in MODE_HELP.items()),
+        )
+    with narrow, st.popover("More", icon=":material/tune:", width="stretch"):
+        with st.container():
             others = st.text_input(
                 "Together with",
                 key="with",
@@ -143,7 +143,7 @@ def _config(id: str, asked: ModelChoice, cell: str, gene: str) -> KnockoutsConfi
                 placeholder="Symbols with commas",
                 help="Genes that are knocked out at the same time.",
             )
-        with middle:
+        with st.container():
             layer = st.number_input(
                 "Layer",
                 0,
@@ -154,7 +154,7 @@ def _config(id: str, asked: ModelChoice, cell: str, gene: str) -> KnockoutsConfi
                 bind="query-params",
                 help=KnockoutsConfig.model_fields["layer"].description,
             )
-        with right:
+        with st.container():
             precision = choice.select("Precision", PRECISIONS, key="precision")
     if precision == "bfloat16":
         st.warning(BF16_WARNING, icon=":material/warning:")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from core.models.rank_transformer.modes import MODE_HELP, Mode
@@ -12,7 +11,13 @@ from pages._knockouts_view import View
 from pages.components import choice, figure
 from pages.components.text import plain
 
-SCALES = ("Zoom: cosine ≥ 0.975", "Whole", "Distance, logarithmic")
+SCALES = {
+    "zoom": f"Zoom: cosine ≥ {plots.ZOOM}",
+    "whole": "Whole",
+    "distance": "Distance, logarithmic",
+}
+#: Where a larger share of a panel's points lies below the zoom, the whole is shown first.
+MOST_HIDDEN = 0.05
 #: Read-outs in the table: column → title.
 COLUMNS = {
     "mode": "Mode",
@@ -34,9 +39,10 @@ def ranks(view: View) -> None:
     with middle:
         cell = view.cell(label)
     with right:
-        scale = choice.segments("Axis", SCALES, key="axis", label_visibility="collapsed")
+        axis = st.container()
     verdict(view, label, cell)
-    responses, knocked = {}, ()
+    responses: dict[str, np.ndarray] = {}
+    knocked: tuple[int, ...] = ()
     for mode in analysis.modes:
         one = analysis.row(cell, mode, label)
         if one is not None:
@@ -44,13 +50,25 @@ def ranks(view: View) -> None:
     if not responses:
         st.info(f"{plain(label)} was not knocked out in this cell.")
         return
+    hidden = {
+        mode: float((r[np.isfinite(r)] > 1 - plots.ZOOM).mean()) for mode, r in responses.items()
+    }
+    with axis:
+        scale = choice.segments(
+            "Axis",
+            list(SCALES),
+            key="axis",
+            default="whole" if max(hidden.values()) > MOST_HIDDEN else "zoom",
+            format_func=SCALES.__getitem__,
+            label_visibility="collapsed",
+        )
     figure.show(
         plots.cosine_by_rank(
             responses,
             analysis.genes[cell],
             knocked,
-            zoom=scale == SCALES[0],
-            distance=scale == SCALES[2],
+            zoom=scale == "zoom",
+            distance=scale == "distance",
             highlight=analysis.config.partners,
             palette=view.palette,
         ),
@@ -59,12 +77,12 @@ def ranks(view: View) -> None:
         name=view.name(label, analysis.cells["cell"].iloc[cell], "cosine-by-rank"),
         alt="Cosine of every gene's embedding before and after the knock-out, by rank",
     )
-    hidden = sum(int((1 - r[np.isfinite(r)] < plots.ZOOM).sum()) for r in responses.values())
+    below = [f"{share:.0%} of {mode}" for mode, share in hidden.items() if share > 0]
     st.caption(
         "Each point is a gene of the cell at its rank before the knock-out; the dashed line is the "
         "knocked rank. The knocked gene itself has no embedding after a deletion. Forward pass in "
         f"{analysis.config.precision}, cosines in float64."
-        + (f" {hidden:,} points lie below the zoom." if hidden and scale == SCALES[0] else "")
+        + (f" Below the zoom: {', '.join(below)}." if below and scale == "zoom" else "")
     )
     table(view, label, cell)
 
@@ -73,13 +91,13 @@ def verdict(view: View, label: str, cell: int) -> None:
     """What is seen, in a sentence, and the numbers that it comes from."""
     analysis = view.analysis
     outs = analysis.read_outs
-    here = outs[(outs["target"] == label) & (outs["number"] == cell)].set_index("mode")
+    here = outs[(outs["target"] == label) & (outs["number"] == cell)]
+    aucs = {str(m): float(a) for m, a in zip(here["mode"], here["auc"], strict=True)}
     share, _, _ = analysis.share(label)
     words, numbers = st.columns([3, 4], vertical_alignment="center")
-    with words, st.container(border=True):
-        st.markdown(f"**{plain(analysis.verdict(label))}**")
-        if Mode.DELETE.value in here.index:
-            st.caption(_step(here))
+    with words:
+        st.markdown(f"##### {plain(analysis.verdict(label))}")
+        st.caption(_step(aucs))
     with numbers:
         columns = st.columns(3)
         columns[0].metric(
@@ -89,11 +107,9 @@ def verdict(view: View, label: str, cell: int) -> None:
             help="1 − Σ|delete − shift only| / Σ delete over genes: the share of the response that "
             "moving the positions alone reproduces.",
         )
-        shown = [
-            m for m in (Mode.DELETE, analysis.clean_mode) if m is not None and m.value in here.index
-        ]
+        shown = [m for m in (Mode.DELETE, analysis.clean_mode) if m is not None and m.value in aucs]
         for column, mode in zip(columns[1:], shown, strict=False):
-            auc = here.loc[mode.value, "auc"]
+            auc = aucs[mode.value]
             column.metric(
                 f"AUC, {mode.value}",
                 f"{auc:.3f}" if np.isfinite(auc) else "no two sides",
@@ -103,13 +119,13 @@ def verdict(view: View, label: str, cell: int) -> None:
             )
 
 
-def _step(here: pd.DataFrame) -> str:
+def _step(aucs: dict[str, float]) -> str:
     """The step of a deletion and of the mode without it, from their AUC."""
     said = []
     for mode in (Mode.DELETE, Mode.SHIFT_ONLY, Mode.PAIRED, Mode.ATTENTION_MASK, Mode.MASK_TOKEN):
-        if mode.value not in here.index or not np.isfinite(here.loc[mode.value, "auc"]):
+        auc = aucs.get(mode.value, np.nan)
+        if not np.isfinite(auc):
             continue
-        auc = float(here.loc[mode.value, "auc"])
         what = "a step" if auc >= 0.9 else "no step" if 0.25 <= auc <= 0.75 else "a partial step"
         said.append(f"{mode.value}: {what} (AUC {auc:.2f})")
     return "; ".join(said) + "." if said else "A side of the knocked rank has too few genes."

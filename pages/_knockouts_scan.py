@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
@@ -35,7 +37,7 @@ def scan(view: View) -> None:
         second = choice.select(
             "Beside it", there, key="right", default=clean.value if clean else there[-1]
         )
-    for place, mode in zip(st.columns(2), (first, second), strict=True):
+    for side, place, mode in zip(("left", "right"), st.columns(2), (first, second), strict=True):
         ranks, shift = analysis.scan_matrix(cell, Mode(mode))
         with place:
             st.markdown(f"**{mode}**")
@@ -44,8 +46,8 @@ def scan(view: View) -> None:
                 continue
             figure.show(
                 plots.scan_heat(ranks, shift, palette=view.palette),
-                key=f"knockout-heat-{'left' if place is not None and mode == first else 'right'}",
-                data=lambda r=ranks, s=shift: _numbers(view, cell, r, s),
+                key=f"knockout-heat-{side}",
+                data=partial(_numbers, view, cell, Mode(mode)),
                 name=view.name(names.iloc[cell], mode, "scan"),
                 alt=f"Response of every gene to each knocked rank, {mode}",
             )
@@ -59,10 +61,11 @@ def scan(view: View) -> None:
     cell_shift(view)
 
 
-def _numbers(view: View, cell: int, ranks: object, shift: object) -> pd.DataFrame:
-    return pd.DataFrame(shift, index=pd.Index(ranks, name="knocked rank")).set_axis(
-        view.analysis.genes[cell], axis=1
-    )
+def _numbers(view: View, cell: int, mode: Mode) -> pd.DataFrame:
+    """A row a knocked rank, a column an affected gene."""
+    ranks, shift = view.analysis.scan_matrix(cell, mode)
+    index = pd.Index(ranks, name="knocked rank")
+    return pd.DataFrame(shift, index=index, columns=view.analysis.genes[cell])
 
 
 def cell_shift(view: View) -> None:

@@ -11,6 +11,10 @@ from plotly.subplots import make_subplots
 
 from core.plots.theme import LIGHT, Palette, label, labels, scale, shorten, style
 
+#: Columns of a training's history that are no loss.
+_NO_LOSS = frozenset(
+    {"epoch", "seconds", "round", "kl_weight", "learning_rate", "n_pairs", "pair_distance"}
+)
 #: Column of a sweep → title of its panel.
 CURVES = {"ari": "ARI with cell types", "nmi": "NMI with cell types", "batch_ari": "Batch ARI"}
 
@@ -130,14 +134,10 @@ def losses(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> go.Figure:
     ----------
     frame
         One row an epoch; ``epoch`` or the row is the horizontal axis, every other numeric column
-        with more than one value is a term.
+        that is no setting is a term. ``round`` marks where pairs were searched anew.
     """
     x = frame["epoch"] if "epoch" in frame else pd.Series(np.arange(1, len(frame) + 1))
-    terms = [
-        c
-        for c in frame
-        if c not in ("epoch", "seconds") and pd.api.types.is_numeric_dtype(frame[c])
-    ]
+    terms = [c for c in frame if c not in _NO_LOSS and pd.api.types.is_numeric_dtype(frame[c])]
     fig = go.Figure()
     for name, colour in palette.colours(terms).items():
         fig.add_trace(
@@ -151,6 +151,11 @@ def losses(frame: pd.DataFrame, *, palette: Palette = LIGHT) -> go.Figure:
             )
         )
     style(fig, palette, height=380)
+    if "round" in frame:
+        for at in np.flatnonzero(np.diff(frame["round"].to_numpy())):
+            fig.add_vline(
+                x=float(x.iloc[at]) + 0.5, line={"dash": "dot", "color": palette.muted, "width": 1}
+            )
     positive = all((frame[c].dropna() > 0).all() for c in terms) if terms else False
     fig.update_yaxes(title="loss", type="log" if positive else "linear")
     fig.update_xaxes(title="epoch")

@@ -45,7 +45,7 @@ def cosine_by_rank(
     highlight
         Genes to be marked and named, such as known partners.
     """
-    columns = min(len(responses), 3)
+    columns = len(responses) if len(responses) <= 5 else 4
     rows = -(-len(responses) // columns)
     fig = make_subplots(
         rows=rows,
@@ -54,7 +54,7 @@ def cosine_by_rank(
         shared_yaxes="all",
         subplot_titles=[label(name) for name in responses],
         horizontal_spacing=0.02,
-        vertical_spacing=0.16,
+        vertical_spacing=0.2,
     )
     names = np.asarray(labels(genes))
     wanted = np.isin(np.asarray(genes, dtype=str), list(highlight))
@@ -97,7 +97,8 @@ def cosine_by_rank(
                 row=row,
                 col=col,
             )
-    style(fig, palette, height=90 + 250 * rows)
+    style(fig, palette, height=80 + 270 * rows)
+    fig.update_xaxes(nticks=4)
     if distance:
         fig.update_yaxes(type="log", exponentformat="power", dtick=2)
     elif zoom:

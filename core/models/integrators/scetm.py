@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from pydantic import Field
 from scipy import sparse
 
+from core.data.gene_sets import read_gmt
 from core.errors import DataError
 from core.models.integrators.base import (
     INTEGRATORS,
@@ -202,12 +205,8 @@ def _pathways(gmt: str | None, genes: list[str]) -> tuple[np.ndarray | None, lis
     """Membership rows float32 ``(n_sets, n_genes)`` of the sets that are measured, centred."""
     if gmt is None:
         return None, []
-    from pathlib import Path
-
-    from core.data.gene_sets import read_gmt
-
     sets = read_gmt(Path(gmt))
-    at = sets.genes.get_indexer([gene.upper() for gene in genes])
+    at = sets.genes.get_indexer(pd.Index([gene.upper() for gene in genes]))
     found = np.flatnonzero(at >= 0)
     rows = np.zeros((len(sets), len(genes)), dtype=np.float32)
     rows[:, found] = sets.membership[:, at[found]].toarray()
