@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 FLAGS = ("--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 #: A bookmark of /explore first asks below /explore: Streamlit's own way to find its root.
 _EXPECTED_404 = ("/_stcore/health", "/_stcore/host-config")
+#: A journey's own deadlines come first: a job's worker may take minutes to start on a busy machine.
+JOURNEY_LIMIT_S = 900
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each journey the time that its waits may take together."""
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.timeout(JOURNEY_LIMIT_S))
 
 
 def find_chromium() -> str | None:
