@@ -10,6 +10,7 @@ from core.data.gene_lists import gmt_text
 from core.metrics import gene_sets_overlap as overlap
 from core.plots import gene_sets as plots
 from core.plots.export import csv_bytes, file_stem
+from core.studies.landmark_selection.sets import updates
 from pages import _landmarks_enrichment as enrichment
 from pages._landmarks_sets import Chosen, add, choose, levels
 from pages._landmarks_view import LandmarkView
@@ -183,18 +184,12 @@ def _symbols(view: LandmarkView, chosen: Chosen) -> None:
         "its name today by the HUGO Gene Nomenclature Committee "
         "([genenames.org](https://www.genenames.org)), and whether this data set measures it."
     )
-    rows = []
-    for name, given in chosen.given.items():
-        match = view.data.match(given.genes)
-        updates = overlap.symbol_updates(given.genes)
-        updates["measured as"] = updates["given"].map(match.matched).fillna("not measured")
-        rows.append(updates.assign(set=name))
-    table = pd.concat(rows, ignore_index=True)
+    table = updates(view.data, chosen.given.values())
     if table.empty:
         st.info("No gene of these sets has changed its name.", icon=":material/info:")
         return
     st.dataframe(
-        table[["set", "given", "present", "former", "measured as"]],
+        table,
         hide_index=True,
         key="compare-symbols",
         column_config={

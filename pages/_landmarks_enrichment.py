@@ -101,13 +101,7 @@ def choose_background(view: LandmarkView, sets: GeneSets) -> tuple[str, ...] | N
 def _index(
     name: str, digest: str, _sets: GeneSets, _background: tuple[str, ...]
 ) -> EnrichmentIndex:
-    return EnrichmentIndex.build(_upper(_sets), _background)
-
-
-def _upper(sets: GeneSets) -> GeneSets:
-    """The collection with its symbols in capitals, so that mouse genes find their human namesakes."""
-    upper = pd.Index([str(gene).upper() for gene in sets.genes])
-    return sets if upper.has_duplicates else GeneSets(sets.name, sets.terms, upper, sets.membership)
+    return EnrichmentIndex.build(_sets.in_capitals(), _background)
 
 
 def _over(view: LandmarkView, chosen: Chosen, sets: GeneSets, background: tuple[str, ...]) -> None:
@@ -197,5 +191,5 @@ def _ranked(view: LandmarkView, sets: GeneSets) -> None:
         genes[by].to_numpy(), index=pd.Index([str(g).upper() for g in genes["gene"]])
     )
     key = f"{view.key}/{len(sets)}/{hash(tuple(sets.terms))}"
-    table = _gsea(key, by, sets.name, int(n), ranking, _upper(sets))
+    table = _gsea(key, by, sets.name, int(n), ranking, sets.in_capitals())
     figure_table(table, view.name("gsea", by), "go-gsea")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -17,9 +16,9 @@ from core.data.gene_lists import (
 )
 from core.data.signatures import parse_gene_list
 from core.errors import DataError
-from core.models.selectors.ranking import normalised_dispersion
 from core.runs import RunState
 from core.settings import get_settings
+from core.studies.landmarks.explore import gene_levels
 from pages._landmarks_select import STUDY
 from pages._landmarks_selected import opened
 from pages._landmarks_view import LandmarkView
@@ -55,16 +54,7 @@ class Chosen:
 
 @st.cache_data(max_entries=6, show_spinner=False)
 def _levels(key: str, _view: LandmarkView) -> pd.DataFrame:
-    X = _view.data.X
-    return pd.DataFrame(
-        {
-            "gene": _view.data.genes,
-            "mean": X.mean(axis=0, dtype=np.float64),
-            "variance": X.var(axis=0, dtype=np.float64),
-            "dispersion": normalised_dispersion(X),
-            "detected": (X > 0).mean(axis=0),
-        }
-    )
+    return gene_levels(_view.data)
 
 
 def levels(view: LandmarkView) -> pd.DataFrame:

@@ -49,6 +49,16 @@ class GeneSets:
         row = self.membership[self.terms.get_loc(term)]
         return self.genes[row.indices].tolist()
 
+    def in_capitals(self) -> GeneSets:
+        """The collection with its symbols in capitals, so that mouse genes find their namesakes.
+
+        It stays as it is where two of its genes would become one.
+        """
+        upper = pd.Index([str(gene).upper() for gene in self.genes])
+        if upper.has_duplicates:
+            return self
+        return GeneSets(self.name, self.terms, upper, self.membership)
+
 
 def gene_sets_from_dict(sets: Mapping[str, Iterable[str]], *, name: str) -> GeneSets:
     """Build :class:`GeneSets` from term → genes; a gene counts once a set."""

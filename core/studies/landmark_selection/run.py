@@ -18,12 +18,12 @@ from core.data.gene_lists import load_gene_list
 from core.errors import ConfigError
 from core.metrics.selection_stability import frequencies, stability
 from core.models.selectors import SELECTORS, Selection
-from core.models.selectors.ranking import normalised_dispersion
 from core.studies.base import StudyContext
 from core.studies.landmark_selection import files
 from core.studies.landmark_selection.config import LandmarkSelectionConfig, SelectorConfig
 from core.studies.landmark_selection.result import LandmarkSelectionResult
 from core.studies.landmarks.data import LandmarkData, load_landmark_data
+from core.studies.landmarks.explore import gene_levels
 from core.studies.landmarks.judging import Judge, Scores, hold_out_genes
 from core.studies.perturbation.files import read_json, write_json
 
@@ -394,14 +394,5 @@ def _write_sets(
 
 def _genes(data: LandmarkData, config: LandmarkSelectionConfig) -> pd.DataFrame:
     """Level and dispersion of every gene over the first split's training cells."""
-    X = data.X[data.split(config.seed).train]
-    return pd.DataFrame(
-        {
-            "gene": data.genes,
-            "mean": X.mean(axis=0, dtype=np.float64),
-            "variance": X.var(axis=0, dtype=np.float64),
-            "dispersion": normalised_dispersion(X),
-            "detected": (X > 0).mean(axis=0),
-            "is_landmark": data.is_landmark,
-        }
-    )
+    levels = gene_levels(data, data.split(config.seed).train)
+    return levels.assign(is_landmark=data.is_landmark)

@@ -1,4 +1,4 @@
-"""A first look at the cells: principal components, t-SNE of one experiment, balance of types."""
+"""A first look at the cells: principal components, t-SNE of one experiment, types, gene levels."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.utils.extmath import randomized_svd
 
 from core.errors import DataError
+from core.models.selectors.ranking import normalised_dispersion
 from core.studies.landmarks.data import LandmarkData
 
 #: Cells that t-SNE places at most; more are sampled.
@@ -97,3 +98,24 @@ def balance(data: LandmarkData) -> pd.DataFrame:
     grouped = frame.groupby("cell_type")["reads"]
     table = grouped.agg(n_cells="size", median_reads="median").reset_index()
     return table.sort_values("n_cells", ascending=False, ignore_index=True)
+
+
+def gene_levels(data: LandmarkData, rows: np.ndarray | None = None) -> pd.DataFrame:
+    """Level and spread of every gene over the cells ``rows`` (default: all).
+
+    Returns
+    -------
+    DataFrame
+        ``gene, mean, variance`` (of log expression), ``dispersion`` (Seurat's, normalised),
+        ``detected`` (share of cells).
+    """
+    X = data.X if rows is None else data.X[rows]
+    return pd.DataFrame(
+        {
+            "gene": data.genes,
+            "mean": X.mean(axis=0, dtype=np.float64),
+            "variance": X.var(axis=0, dtype=np.float64),
+            "dispersion": normalised_dispersion(X),
+            "detected": (X > 0).mean(axis=0),
+        }
+    )
