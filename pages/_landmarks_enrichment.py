@@ -17,6 +17,7 @@ from core.metrics.enrichment import EnrichmentIndex
 from core.metrics.gsea import prerank
 from core.plots import gene_sets as plots
 from core.plots.export import csv_bytes, file_stem
+from core.plots.gsea import gsea_bars
 from pages._landmarks_sets import Chosen, levels
 from pages._landmarks_view import LandmarkView
 from pages.components import figure
@@ -27,6 +28,8 @@ MEASURED, COLLECTION, LIST = "Measured genes", "Genes of the collection", "Own l
 OVER, RANK = "Over-representation", "GSEA (ranked)"
 _RANKINGS = {"mean": "Mean expression", "dispersion": "Dispersion", "variance": "Variance"}
 _MOST_BYTES = 64 * 2**20
+#: What GSEA was last asked for in this session.
+_ASKED = "go-gsea-asked"
 
 
 def show(view: LandmarkView, chosen: Chosen) -> None:
@@ -184,12 +187,27 @@ def _ranked(view: LandmarkView, sets: GeneSets) -> None:
         "permutations p-values come in steps of about 1/n: one shown as 0 is below that. Takes some "
         "seconds."
     )
-    if not st.button("Run GSEA", icon=":material/play_arrow:", key="go-run"):
+    key = f"{view.key}/{len(sets)}/{hash(tuple(sets.terms))}"
+    asked = (key, by, n)
+    # A button is pressed for one run of the page only: what was asked for stays in the session.
+    if st.button("Run GSEA", icon=":material/play_arrow:", key="go-run"):
+        st.session_state[_ASKED] = asked
+    if st.session_state.get(_ASKED) != asked:
         return
     genes = levels(view)
     ranking = pd.Series(
         genes[by].to_numpy(), index=pd.Index([str(g).upper() for g in genes["gene"]])
     )
-    key = f"{view.key}/{len(sets)}/{hash(tuple(sets.terms))}"
     table = _gsea(key, by, sets.name, int(n), ranking, sets.in_capitals())
+    figure.show(
+        gsea_bars(table, palette=view.palette),
+        key="go-gsea-figure",
+        data=table,
+        name=view.name("gsea", by),
+        alt="Normalised enrichment scores of the strongest terms",
+    )
+    st.caption(
+        f"Terms whose genes stand high ({_RANKINGS[str(by)].lower()} large, right) or low (left) in "
+        "the ranking; least FDR first, at most ten of either end."
+    )
     figure_table(table, view.name("gsea", by), "go-gsea")

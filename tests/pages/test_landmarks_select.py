@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.data.gene_lists import list_gene_lists, save_gene_list
+from core.data.gene_sets import GeneSets
 from core.runs import store
 from core.settings import Settings
 from core.studies.base import STUDIES, StudyContext
 from core.studies.landmark_selection.config import LandmarkSelectionConfig
+from pages import _landmarks_enrichment as enrichment
 from tests.pages.small import open_page, words, workplace
 from tests.studies.landmark_cells import cells_dataset
 
@@ -138,6 +141,27 @@ def test_enrichment_says_its_background(place: Settings) -> None:
     assert "90 background genes" in said.replace("*", "") and "all tested terms" in said
     table = next(f.value for f in app.dataframe if "q_value" in f.value)
     assert table["p_value"].is_monotonic_increasing
+
+
+def test_gsea_stays_when_something_else_is_touched(
+    place: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prerank(ranking: pd.Series, sets: GeneSets, *, n_permutations: int) -> pd.DataFrame:
+        assert len(ranking) == 90 and n_permutations == 100
+        columns = ["term", "es", "nes", "p_value", "fdr", "size", "leading"]
+        rows = [("up", 0.5, 1.9, 0.01, 0.02, 15, "A"), ("down", -0.4, -1.2, 0.2, 0.4, 20, "B")]
+        return pd.DataFrame(rows, columns=columns)
+
+    monkeypatch.setattr(enrichment, "prerank", prerank)
+    app = section("Compare sets", "Gene Ontology", "compare-tab")
+    app.segmented_control(key="go-test").set_value(enrichment.RANK).run()
+    assert not any("nes" in f.value for f in app.dataframe)
+    app.button(key="go-run").click().run()
+    app.run()
+    assert not app.exception and not app.error
+    assert any("nes" in f.value for f in app.dataframe) and len(app.get("plotly_chart")) == 1
+    app.segmented_control(key="go-rank").set_value("mean").run()
+    assert not any("nes" in f.value for f in app.dataframe)
 
 
 def test_a_bad_list_is_a_sentence(place: Settings) -> None:

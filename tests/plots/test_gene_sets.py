@@ -6,6 +6,7 @@ import pytest
 
 from core.metrics.gene_sets_overlap import intersections
 from core.plots import gene_sets as plots
+from core.plots.gsea import gsea_bars
 
 
 @pytest.mark.parametrize("shared", [0.0, 0.4, 2.0, np.pi])
@@ -61,3 +62,20 @@ def test_dots_paths_and_bars_hold_their_numbers() -> None:
     genes = pd.DataFrame({"mean": [1.0, 2.0, 3.0], "dispersion": [0.0, -np.inf, 1.0]})
     boxes = plots.level_and_dispersion(genes, {"a": np.array([True, False, True])}).data
     assert [len(box.y) for box in boxes] == [2, 1, 2, 0]
+
+
+def test_gsea_shows_both_ends_of_the_ranking() -> None:
+    table = pd.DataFrame(
+        {
+            "term": [f"up {i}" for i in range(12)] + ["<b>down</b>"],
+            "nes": [2.0 - 0.05 * i for i in range(12)] + [-1.5],
+            "fdr": [0.01] * 12 + [0.3],
+            "size": 20,
+        }
+    )
+    fig = gsea_bars(table, n=10)
+    (bar,) = fig.data
+    assert len(bar.x) == 11 and bar.x[0] == -1.5 and bar.x[-1] == 2.0
+    assert list(bar.marker.opacity) == [0.35] + [1.0] * 10
+    assert "<b>" not in fig.layout.yaxis.ticktext[0]
+    assert len(gsea_bars(table.iloc[:0]).data[0].x) == 0
