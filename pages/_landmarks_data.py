@@ -50,12 +50,17 @@ def show(view: LandmarkView) -> None:
         place.metric(name, f"{value:,}")
     with st.expander("What was removed and normalised", icon=":material/rule:"):
         st.markdown("\n".join(f"1. {plain(step)}" for step in data.steps))
-        table = data.l1000.table()
+        words = data.l1000.words().replace("absent from the model", "not among the kept genes")
         st.caption(
-            f"L1000 landmarks: {plain(data.l1000.words())} Those absent were measured too little "
-            "to pass the filters, or are not in the file."
+            f"L1000 landmarks: {plain(words)} Those not kept were measured too little to pass the "
+            "filters, or are not in the file."
         )
-        st.dataframe(table, hide_index=True, height=220)
+        st.dataframe(
+            data.l1000_report,
+            hide_index=True,
+            height=220,
+            column_config={"given": "Symbol of 2017", "gene": "Here", "status": "Found"},
+        )
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader("Library size", anchor=False)
@@ -91,7 +96,7 @@ def show(view: LandmarkView) -> None:
 
 def _components(view: LandmarkView) -> None:
     found = _principals(view.key, view)
-    left, right = st.columns(2, gap="medium")
+    left, right = st.columns([4, 3], gap="medium")  # the names of the types need room
     with left:
         st.subheader("Principal components", anchor=False)
         fig = scatter(

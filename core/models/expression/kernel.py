@@ -173,7 +173,7 @@ def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def inverse_root(kernel: np.ndarray) -> np.ndarray:
     """``K^(−1/2)`` of a positive semi-definite matrix; directions of no weight are left out."""
-    values, vectors = linalg.eigh(kernel, check_finite=False)
+    values, vectors = linalg.eigh(kernel, driver="evd", check_finite=False)
     keep = values > values[-1] * 1e-6
     return vectors[:, keep] / np.sqrt(values[keep])
 

@@ -117,6 +117,11 @@ class LandmarkData:
         return self.match(landmark_genes()["gene_symbol"])
 
     @cached_property
+    def l1000_report(self) -> pd.DataFrame:
+        """How each L1000 gene was found: ``given, gene, status``."""
+        return match_report(self.l1000)
+
+    @cached_property
     def is_landmark(self) -> np.ndarray:
         """Whether a gene is one of the L1000 landmarks, bool ``(n_genes,)``."""
         return self.mask(self.l1000.matched.values())
@@ -162,6 +167,11 @@ class LandmarkData:
     def splits(self, n: int, seed: int = 0) -> list[Split]:
         """``n`` independent splits, with the seeds ``seed``, ``seed + 1`` and so on."""
         return [self.split(seed + i) for i in range(n)]
+
+
+def match_report(match: GeneMatch) -> pd.DataFrame:
+    """How symbols were found among the kept genes: ``given, gene, status``."""
+    return match.table().replace({"status": {"absent from the model": "not measured here"}})
 
 
 def load_landmark_data(

@@ -155,7 +155,7 @@ def ridge(A: np.ndarray, Y: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, floa
     n, k = A.shape
     primal = k <= n
     gram = (A.T @ A if primal else A @ A.T).astype(np.float64)
-    values, vectors = eigh(gram)
+    values, vectors = eigh(gram, driver="evd")
     values = np.maximum(values, 0.0)
     basis = vectors.astype(np.float32)
     inner = basis.T @ (A.T @ Y if primal else Y)

@@ -12,7 +12,7 @@ from core.data.facts import landmark_genes
 from core.errors import ConfigError
 from core.models.expression.base import EXPRESSION_MODELS, ExpressionInputs
 from core.studies.landmarks.config import LandmarksConfig
-from core.studies.landmarks.data import LandmarkData, Split
+from core.studies.landmarks.data import LandmarkData, Split, match_report
 
 #: Keys of the ensembles, by the metric that their weights minimise.
 ENSEMBLES = {"mse": "ensemble", "weighted": "ensemble_weighted"}
@@ -99,8 +99,7 @@ def measured(config: LandmarksConfig, data: LandmarkData) -> Measured:
         raise ConfigError(
             f"The set '{config.set_label}' holds every gene of '{data.id}': none is left to predict."
         )
-    report = match.table().replace({"status": {"absent from the model": "not measured here"}})
-    return Measured(np.flatnonzero(mask), np.flatnonzero(~mask), report)
+    return Measured(np.flatnonzero(mask), np.flatnonzero(~mask), match_report(match))
 
 
 def inputs_of(data: LandmarkData, columns: np.ndarray) -> ExpressionInputs:
