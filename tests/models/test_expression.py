@@ -116,8 +116,10 @@ def test_ridge_agrees_with_scikit_learn() -> None:
     np.testing.assert_allclose(found, reference, atol=1e-3)
 
 
-def test_leave_one_out_is_what_leaving_one_out_gives() -> None:
+@pytest.mark.parametrize("n_targets", [2, M])  # fewer than the components, and more
+def test_leave_one_out_is_what_leaving_one_out_gives(n_targets: int) -> None:
     inputs, targets = cells(25)
+    targets = targets[:, :n_targets]
     X = inputs.X.astype(np.float64)
     spectrum = Spectrum.of_features(X - X.mean(axis=0))
     ridge = SpectralRidge(spectrum, targets)
