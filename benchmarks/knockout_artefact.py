@@ -78,7 +78,14 @@ def five_ranks(model: RankTransformer, cells: list[np.ndarray]) -> None:
             )
             step = spearman(found[Mode.DELETE].shift[row], found[Mode.SHIFT_ONLY].shift[row])
             shares.append({"rank": rank, "share": share, "delete~shift": step})
-    columns = ["auc", "median_above", "median_below", "spearman_with_rank", "cell_shift"]
+    columns = [
+        "auc",
+        "auc_near",
+        "median_above",
+        "median_below",
+        "spearman_with_rank",
+        "cell_shift",
+    ]
     table = over_cells(pd.concat(tables), ["mode", "rank"], columns)
     show(table[["mode", "rank", "n", "auc", "auc_low", "auc_high", *columns[1:]]])
     print("\nagreement of each mode with the attention mask, over genes")

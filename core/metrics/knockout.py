@@ -15,6 +15,8 @@ from scipy.stats import rankdata, spearmanr
 
 #: Genes above or below that a step is told from; fewer, and it is NaN.
 FEWEST = 3
+#: Genes on either side that the step itself is told from, apart from a trend along the whole cell.
+NEAR = 100
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,10 @@ class Step:
         Median response of genes ranked above and below.
     auc
         Probability that a gene below has moved more than a gene above (Mann–Whitney): 0.5 without
-        a step, 1 with a clean step down of the cosine.
+        a step or trend, 1 with a clean step down of the cosine.
+    auc_near
+        The same among the 100 genes on either side: a response that rises or falls smoothly along
+        the cell has an ``auc`` far from 0.5, but no step at the rank.
     n_above, n_below
         Genes on either side.
     """
@@ -36,6 +41,7 @@ class Step:
     median_above: float
     median_below: float
     auc: float
+    auc_near: float
     n_above: int
     n_below: int
 
@@ -51,17 +57,23 @@ def step(shift: np.ndarray, rank: int) -> Step:
     AUC and medians are NaN where a side has fewer than three genes.
     """
     above, below = shift[:rank], shift[rank + 1 :]
-    above, below = above[np.isfinite(above)], below[np.isfinite(below)]
+    near_above, near_below = _finite(above[-NEAR:]), _finite(below[:NEAR])
+    above, below = _finite(above), _finite(below)
     if min(len(above), len(below)) < FEWEST:
-        return Step(rank, np.nan, np.nan, np.nan, len(above), len(below))
+        return Step(rank, np.nan, np.nan, np.nan, np.nan, len(above), len(below))
     return Step(
         rank,
         float(np.median(above)),
         float(np.median(below)),
         auc(below, above),
+        auc(near_below, near_above),
         len(above),
         len(below),
     )
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return values[np.isfinite(values)]
 
 
 def auc(positives: np.ndarray, negatives: np.ndarray) -> float:
@@ -185,13 +197,13 @@ def read_outs(shift: np.ndarray, ranks: np.ndarray) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``rank, median_above, median_below, step_height, auc, spearman_with_rank, median, max``.
+        ``rank, median_above, median_below, step_height, auc, auc_near, spearman_with_rank, median,
+        max``.
     """
     rows = []
     for row, rank in zip(shift, ranks, strict=True):
         at = step(row, int(rank))
-        others = np.delete(row, rank)
-        others = others[np.isfinite(others)]
+        others = _finite(np.delete(row, rank))
         rows.append(
             {
                 "rank": int(rank),
@@ -199,6 +211,7 @@ def read_outs(shift: np.ndarray, ranks: np.ndarray) -> pd.DataFrame:
                 "median_below": at.median_below,
                 "step_height": at.height,
                 "auc": at.auc,
+                "auc_near": at.auc_near,
                 "spearman_with_rank": rank_correlation(row, int(rank)),
                 "median": float(np.median(others)) if len(others) else np.nan,
                 "max": float(others.max()) if len(others) else np.nan,
@@ -217,8 +230,7 @@ def interval(
     tuple
         Median, low and high; the interval is NaN for fewer than two cells.
     """
-    values = np.asarray(values, dtype=np.float64)
-    values = values[np.isfinite(values)]
+    values = _finite(np.asarray(values, dtype=np.float64))
     if not len(values):
         return (float("nan"),) * 3
     middle = float(np.median(values))

@@ -55,6 +55,18 @@ def test_step_by_hand() -> None:
     assert np.isnan(step(shift, 2).auc), "two genes above are too few"
 
 
+def test_a_trend_along_the_cell_is_no_step() -> None:
+    # genes low in the cell respond less, smoothly: far from 0.5 over all, near it at the rank
+    trend = np.exp(-np.arange(2000) / 500) * np.exp(RNG.normal(0, 0.5, 2000))
+    at = step(trend, 1000)
+    assert at.auc < 0.1 and 0.3 < at.auc_near < 0.6
+    with_step = trend.copy()
+    with_step[1001:] += 0.5
+    at = step(with_step, 1000)
+    assert at.auc_near > 0.99
+    assert np.isnan(step(trend, 1).auc_near)
+
+
 def test_auc_counts_ties_as_half() -> None:
     assert auc(np.array([1.0, 2.0]), np.array([1.0])) == 0.75
     assert np.isnan(auc(np.array([]), np.array([1.0])))
@@ -100,7 +112,7 @@ def test_read_outs_of_a_clean_artefact() -> None:
     shift[1, 31:] += 1e-3
     shift[0, 10] = shift[1, 30] = np.nan
     table = read_outs(shift, np.array([10, 30]))
-    assert table["auc"].tolist() == [1.0, 1.0]
+    assert table["auc"].tolist() == table["auc_near"].tolist() == [1.0, 1.0]
     assert (table["step_height"] > 9e-4).all()
 
 

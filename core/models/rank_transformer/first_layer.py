@@ -5,7 +5,8 @@ mode a gene above the knocked rank has one of two positions and a gene below it 
 queries, keys and values are projected once a cell, and the attention of knock-out ``k`` is a sum
 over keys above ``k`` plus a sum over keys below ``k``: going from one ``k`` to the next moves a
 key or two from one sum to the other, ``O(l · d)`` instead of ``O(l² · d)``. The sums run in
-float64, so that they do not drift; nothing is approximated.
+float64, so that they do not drift; a row whose strongest key has left is summed anew, because what
+is left of it would be rounding. Nothing is approximated.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ SINGLE: dict[Mode, tuple[int, int, str]] = {
 }
 #: Query rows whose logits are held at a time.
 _ROWS = 256
+#: A row starts at a sum of weights of 1 or more (its strongest key has weight 1); outside this
+#: range float64 would begin to lose what the forward pass in float32 can tell.
+_LEAST, _MOST = 1e-6, 1e6
 
 
 @dataclass
@@ -104,9 +108,9 @@ class FirstLayer:
             self._advance(rank)
         sums = self.sums
         if self.own is not None:
-            sums = sums + self._terms(self.own, rank, rank + 1)
+            sums = self._with_own(self.own, rank)
             self._put(self.own, rank, rank + 1)
-            sums[:, rank : rank + 1] = self._direct(rank, rank + 1)[0]
+            sums[:, rank : rank + 1] = self._direct(slice(rank, rank + 1))[0]
         mixed = sums[..., :-1] / sums[..., -1:]
         hidden, flat = self.now.hidden, mixed.permute(1, 0, 2).reshape(self.length, -1).float()
         if self.own is None:
@@ -133,7 +137,7 @@ class FirstLayer:
             cut = (slice(rank),) if name == "hidden" else (slice(None), slice(rank))
             now[cut] = getattr(self.above, name)[cut]
         for start in range(0, self.length, _ROWS):
-            self._again(start, min(start + _ROWS, self.length), skip=rank)
+            self._again(slice(start, min(start + _ROWS, self.length)), skip=rank)
         self.rank = rank
 
     def _advance(self, rank: int) -> None:
@@ -144,7 +148,11 @@ class FirstLayer:
         self.sums += new
         self.sums -= old
         self._put(self.above, last, rank)
-        self._again(last, rank, skip=rank)
+        self._again(slice(last, rank), skip=rank)
+        weight = self.sums[..., -1]
+        lost = ~((weight > _LEAST) & (weight < _MOST)).all(dim=0)
+        if lost.any():
+            self._again(lost.nonzero()[:, 0], skip=rank)
         self.rank = rank
 
     def _put(self, side: _Side, start: int, stop: int) -> None:
@@ -158,17 +166,24 @@ class FirstLayer:
         logits = self.now.q @ side.k[:, start:stop].transpose(1, 2)
         return logits.sub_(self.top).exp_() @ side.v[:, start:stop]
 
-    def _direct(self, start: int, stop: int, skip: int = -1) -> tuple[torch.Tensor, torch.Tensor]:
-        """Sums of rows ``start … stop − 1`` over all present keys, and their largest logits."""
-        logits = self.now.q[:, start:stop] @ self.now.k.transpose(1, 2)
+    def _with_own(self, own: _Side, rank: int) -> torch.Tensor:
+        """The sums with what stands at ``rank`` itself, however strong it is."""
+        logits = self.now.q @ own.k[:, rank : rank + 1].transpose(1, 2)
+        top = torch.maximum(self.top, logits)
+        return self.sums * (self.top - top).exp() + (logits - top).exp() * own.v[:, rank : rank + 1]
+
+    def _direct(
+        self, rows: slice | torch.Tensor, skip: int = -1
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Sums of some rows over all present keys, and their largest logits."""
+        logits = self.now.q[:, rows] @ self.now.k.transpose(1, 2)
         if skip >= 0:
             logits[..., skip] = -torch.inf
         top = logits.amax(dim=-1, keepdim=True)
         return logits.sub_(top).exp_() @ self.now.v, top
 
-    def _again(self, start: int, stop: int, skip: int) -> None:
-        sums, top = self._direct(start, stop, skip)
-        self.sums[:, start:stop], self.top[:, start:stop] = sums, top
+    def _again(self, rows: slice | torch.Tensor, skip: int) -> None:
+        self.sums[:, rows], self.top[:, rows] = self._direct(rows, skip)
 
 
 def _without(rows: torch.Tensor, index: int) -> torch.Tensor:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy import sparse
+from scipy.ndimage import gaussian_filter1d
 
 from core.models.rank_transformer.network import RankTransformer
 
@@ -164,6 +165,25 @@ def smooth_positions(n: int, width: int) -> np.ndarray:
     angle = place / 10_000 ** (np.arange(half)[None] / half)
     waves = np.stack([np.sin(angle), np.cos(angle)], axis=-1).reshape(n, 2 * half)[:, :width]
     return np.asarray(waves / waves.std(), dtype=np.float32)
+
+
+@torch.no_grad()
+def average_positions(model: RankTransformer, spread: float) -> None:
+    """Average each position's embedding with those of its neighbouring ranks, in place.
+
+    A few thousand cells teach two thousand positions roughly: what differs between one rank and
+    the next is chance, and the model would answer to it whenever a gene moves up by one.
+
+    Parameters
+    ----------
+    spread
+        Standard deviation in ranks of the Gaussian weights; 0 leaves the positions as they are.
+    """
+    if spread <= 0:
+        return
+    weight = model.positions.weight
+    smooth = gaussian_filter1d(weight.cpu().double().numpy(), spread, axis=0, mode="nearest")
+    weight.copy_(torch.from_numpy(smooth).to(weight))
 
 
 @torch.no_grad()

@@ -33,7 +33,7 @@ MOST_COMPARED = 60
 #: Ranks that one point of an interval over cells stands for, in a scan.
 BIN = 100
 #: What intervals are given for.
-MEASURES = ("auc", "step_height", "spearman_with_rank", "share", "cell_shift_others")
+MEASURES = ("auc_near", "auc", "step_height", "spearman_with_rank", "share", "cell_shift_others")
 #: A mode that leaves positions alone, best first: its answer is the gene's absence.
 CLEAN = (Mode.PAIRED, Mode.ATTENTION_MASK, Mode.DELETE_KEEP_POSITIONS, Mode.MASK_TOKEN)
 
@@ -115,7 +115,7 @@ class Analysis:
         """A row a cell, mode and knock-out.
 
         ``cell, mode, target, gene, rank, median_above, median_below, step_height, auc,
-        spearman_with_rank, median, max, cell_shift, cell_shift_others`` and ``share`` (that the
+        auc_near, spearman_with_rank, median, max, cell_shift, cell_shift_others`` and ``share`` (that the
         shift-only control explains; of deletions, where both were made).
         """
         parts = []

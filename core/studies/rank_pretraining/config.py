@@ -67,6 +67,15 @@ class RankTrainingConfig(StudyConfig):
         description="Token embeddings begin at an SVD of the training cells, positions at "
         "sinusoids, the head at token frequencies; otherwise at random, as BERT.",
     )
+    smooth_positions: float = Field(
+        1.0,
+        ge=0,
+        le=64,
+        title="Smoothing of positions",
+        description="After training, the embedding of each rank is averaged with its neighbours' "
+        "(Gaussian of so many ranks), because a few thousand cells teach it roughly; 0: as "
+        "trained.",
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", title="Precision", description="auto: bfloat16 on a GPU that has it."
     )

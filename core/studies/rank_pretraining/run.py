@@ -17,7 +17,7 @@ from core.data.cells import cells_hash
 from core.errors import ConfigError, DataError
 from core.featurizers.rank_value import RankEncoded, Vocabulary, encode
 from core.models.rank_transformer import RankTransformer, RankTransformerConfig, write_checkpoint
-from core.models.rank_transformer.pretraining import gene_vectors, start_at
+from core.models.rank_transformer.pretraining import average_positions, gene_vectors, start_at
 from core.studies.base import StudyContext
 from core.studies.perturbation.files import write_json
 from core.studies.rank_pretraining.config import RankPretrainingConfig
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 WORK = "checkpoints"
+_NOT_OF_THE_TRAINER = {"svd_start", "smooth_positions", "device"}
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def run(config: RankPretrainingConfig, context: StudyContext) -> RankPretraining
     model = build(config, data).to(device)
     train = [data.cells[i] for i in data.train]
     held_out = [data.cells[i] for i in data.held_out]
-    options = MaskedTokenOptions(**config.training.model_dump(exclude={"svd_start", "device"}))
+    options = MaskedTokenOptions(**config.training.model_dump(exclude=_NOT_OF_THE_TRAINER))
     trainer = MaskedTokenTrainer(model, options, data.vocabulary.tokens)
 
     def on_epoch(record: dict[str, Any]) -> None:
@@ -89,6 +90,7 @@ def run(config: RankPretrainingConfig, context: StudyContext) -> RankPretraining
         should_cancel=context.should_cancel,
     )
     model.eval()
+    average_positions(model, config.training.smooth_positions)
     context.on_progress(0, 0, "Judging on held-out cells")
     metrics: dict[str, Any] = {
         "n_cells": len(data.cells),

@@ -77,6 +77,29 @@ def test_singles_agree_with_edited_inputs(
     assert (np.isnan(result.shift) == (np.eye(LENGTH, dtype=bool) & gone)).all()
 
 
+@pytest.mark.parametrize("mode", SINGLE_MODES)
+def test_attention_that_falls_on_one_gene_alone(cell: np.ndarray, mode: Mode) -> None:
+    """Logits far apart: what is left when the strongest key goes must not drown in its rounding."""
+    torch.manual_seed(1)
+    config = RankTransformerConfig(
+        vocab_size=80,
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        intermediate_size=48,
+        max_position_embeddings=40,
+        initializer_range=0.4,
+    )
+    sharp = RankTransformer(config).eval()
+    with torch.no_grad():
+        sharp.layers[0].qkv.weight[:64] *= 12
+    result = knock_out(sharp, cell, mode=mode)
+    before = plain(sharp, cell)
+    for rank in range(LENGTH):
+        after = embed(sharp, cell, [rank], mode)
+        np.testing.assert_allclose(result.cosine[rank], cosine(before, after), atol=1e-4)
+
+
 def test_paired_control_compares_delete_with_its_own_shift(
     model: RankTransformer, cell: np.ndarray
 ) -> None:

@@ -8,6 +8,7 @@ from scipy import sparse
 
 from core.models.rank_transformer import RankTransformer, RankTransformerConfig
 from core.models.rank_transformer.pretraining import (
+    average_positions,
     gene_vectors,
     length_buckets,
     make_batch,
@@ -96,7 +97,7 @@ def test_neighbouring_positions_begin_alike() -> None:
     assert smooth_positions(10, 7).shape == (10, 7)
 
 
-def test_start_is_the_unigram_model() -> None:
+def small_model() -> RankTransformer:
     config = RankTransformerConfig(
         vocab_size=12,
         hidden_size=8,
@@ -105,7 +106,26 @@ def test_start_is_the_unigram_model() -> None:
         intermediate_size=8,
         max_position_embeddings=16,
     )
-    model = RankTransformer(config).eval()
+    return RankTransformer(config).eval()
+
+
+def test_averaging_takes_the_noise_between_neighbours_and_leaves_the_trend() -> None:
+    model = small_model()
+    trend = np.linspace(-1, 1, 16)[:, None] * np.ones((1, 8))
+    noise = np.random.default_rng(0).normal(0, 0.2, trend.shape)
+    with torch.no_grad():
+        model.positions.weight.copy_(torch.from_numpy(trend + noise))
+    before = model.positions.weight.detach().numpy().copy()
+    average_positions(model, 0)
+    np.testing.assert_array_equal(model.positions.weight.detach(), before)
+    average_positions(model, 1.0)
+    after = model.positions.weight.detach().numpy()
+    assert np.diff(after, axis=0).std() < 0.5 * np.diff(before, axis=0).std()
+    assert np.abs(after - trend)[2:-2].mean() < np.abs(before - trend)[2:-2].mean()
+
+
+def test_start_is_the_unigram_model() -> None:
+    model = small_model()
     frequency = np.arange(1.0, 11.0)
     start_at(model, np.zeros((10, 8), dtype=np.float32), np.arange(2, 12), frequency)
     with torch.no_grad():
