@@ -95,7 +95,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         process.wait(timeout=20)
 
 
-def _wait(url: str, process: subprocess.Popen, log: Path, seconds: float = 60) -> None:
+def _wait(url: str, process: subprocess.Popen, log: Path, seconds: float = 120) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if process.poll() is not None:

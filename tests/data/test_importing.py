@@ -182,6 +182,13 @@ def test_a_damaged_file_is_read_or_refused_in_one_line(
         assert "\n" not in str(error)
 
 
+def test_a_carriage_return_inside_a_line_is_said(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"SMILES,sm_name,cell_type,G1\nCCO,a,T,0.1\r2\n")
+    with pytest.raises(DataError, match=r"t\.csv .* a carriage return stands inside"):
+        import_file(path, settings=settings)
+
+
 def test_a_truncated_h5ad_is_said(settings: Settings, tmp_path: Path) -> None:
     path = tmp_path / "t.h5ad"
     anndata.AnnData(np.ones((50, 40), dtype=np.float32)).write_h5ad(path)

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 from hypothesis.extra.pandas import column, data_frames
 
@@ -296,6 +297,7 @@ def test_the_content_hash_follows_the_content() -> None:
     assert first.content_hash == same.content_hash != other.content_hash
 
 
+@settings_of_hypothesis(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     data_frames(
         [

@@ -236,7 +236,7 @@ def test_attempt_that_lost_the_run_keeps_its_hands_off(
         store.update(folder, state=RunState.RUNNING)
         assert not reporter.should_cancel()
         store.update(folder, state=RunState.QUEUED, attempt=2)
-        until = time.monotonic() + 5
+        until = time.monotonic() + 30
         while not reporter.should_cancel() and time.monotonic() < until:
             time.sleep(0.01)
         assert reporter.lost

@@ -44,7 +44,7 @@ def many(folder: Path) -> Path:
     return library(folder, texts)
 
 
-def wait(run_id: str, settings: Settings, ready: object, seconds: float = 120) -> None:
+def wait(run_id: str, settings: Settings, ready: object, seconds: float = 240) -> None:
     until = time.monotonic() + seconds
     while not ready():  # type: ignore[operator]
         assert time.monotonic() < until, runs.get_run(run_id, settings=settings)

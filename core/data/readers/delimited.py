@@ -80,8 +80,14 @@ def detect(path: Path) -> Dialect:
     row = second.decode(encoding, errors="replace").rstrip("\r\n")
     decimal = "," if separator != "," and DECIMAL_COMMA.search(row) else "."
     csv.field_size_limit(MAX_LINE)
-    names = [name.strip() for name in _fields(header.rstrip("\r\n"), separator)]
-    fields = _fields(row, separator)
+    try:
+        names = [name.strip() for name in _fields(header.rstrip("\r\n"), separator)]
+        fields = _fields(row, separator)
+    except csv.Error as error:
+        raise DataError(
+            f"The first lines of {path.name} cannot be told apart: a carriage return stands inside "
+            "one. Save the file with Unix or Windows line ends."
+        ) from error
     if len(fields) == len(names) + 1 and fields[-1]:
         names = ["", *names]  # R's write.table leaves the name of the row names out
     elif len(fields) > len(names):
