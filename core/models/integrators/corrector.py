@@ -31,6 +31,7 @@ from core.models.integrators.latent import Space, fit_space
 from core.models.integrators.mnn import MutualNeighbors, mutual_nearest_neighbors
 from core.models.integrators.pairs import (
     LEAST_WEIGHT,
+    coarse_to_fine,
     local_scale,
     micro_clusters,
     pair_weights,
@@ -87,6 +88,13 @@ class CorrectorParams(IntegratorParams):
     )
     sharpness: float = Field(
         5.0, ge=0, le=1000, title="Sharpness", description="Of the smoothing kernel."
+    )
+    first_sharpness: float = Field(
+        0.2,
+        ge=0.001,
+        le=1000,
+        title="First sharpness",
+        description="Of the first round; over half of the rounds it comes to the sharpness above.",
     )
     follow: float = Field(
         0.1,
@@ -243,7 +251,7 @@ class _Rounds:
             self.batches,
             self.scale,
             neighbors=p.neighbors,
-            sharpness=p.sharpness,
+            sharpness=coarse_to_fine(number, p.rounds, p.first_sharpness, p.sharpness),
             follow=p.follow,
             device=self.device,
         )

@@ -157,6 +157,18 @@ def pair_weights(
     return weights
 
 
+def coarse_to_fine(number: int, rounds: int, first: float, last: float) -> float:
+    """Sharpness of the smoothing kernel in round ``number`` (from 0) of ``rounds``.
+
+    The first half of the rounds rises from ``first`` to ``last`` by equal factors, the other half
+    stays there. A wide kernel first moves what is common to the cells around, so that pairs of
+    two neighbouring types, which the batch effect had brought close, are not found again.
+    """
+    half = max(rounds // 2, 1)
+    coarse = max(0.0, 1 - number / half) if number < rounds - 1 else 0.0
+    return last * (first / last) ** coarse if last > 0 else 0.0
+
+
 @dataclass(frozen=True)
 class SoftTargets:
     """Where cells are asked to go.

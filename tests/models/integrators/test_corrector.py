@@ -6,6 +6,7 @@ import pytest
 from core.errors import DataError, RunError
 from core.models.integrators.base import principal_components
 from core.models.integrators.corrector import Corrector, CorrectorParams
+from core.models.integrators.pairs import coarse_to_fine
 from tests.models.integrators.small import between_batches, islands
 
 BOTH = {"a": {"x": 60, "y": 60, "z": 40}, "b": {"x": 50, "y": 70, "z": 40}}
@@ -26,6 +27,14 @@ def test_a_planted_shift_is_removed() -> None:
     # Each batch goes half of the way: what one gains in a gene the other loses.
     moved = np.stack([shift["a"], shift["b"]])
     assert np.corrcoef(moved)[0, 1] < -0.9
+
+
+def test_the_kernel_sharpens_over_half_of_the_rounds_and_ends_sharp() -> None:
+    four = [coarse_to_fine(number, 4, 0.2, 5.0) for number in range(4)]
+    np.testing.assert_allclose(four, [0.2, 1.0, 5.0, 5.0])
+    for rounds in (1, 2, 3, 7):
+        assert coarse_to_fine(rounds - 1, rounds, 0.2, 5.0) == 5.0
+    assert coarse_to_fine(0, 4, 0.2, 0.0) == 0.0
 
 
 def test_equal_batches_stay_where_they_are() -> None:
