@@ -7,11 +7,13 @@ import re
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.data import gene_sets
 from core.errors import DataError
 from core.metrics.gene_scores import score_genes
 from core.plots.cell_scatter import Colour
+from pages import _cells_genes as genes
 from pages import _cells_view as views
 from pages._cells_view import CellView
 from pages.components import choice
@@ -25,15 +27,13 @@ GENE, SET, GROUPS, NUMBER, SELECTION, COUNT = (
     "Selection",
     "Cells",
 )
-#: Shown first where it is measured: the activation marker of the opening example.
-FIRST_GENE = "CD69"
 SET_KEY, OWN_KEY = "set", "genes"
 #: Genes that an own set may list.
 MOST_GENES = 2_000
 
 
-def choose(view: CellView) -> Colour:
-    """Colour from the widgets; the choice is in the URL."""
+def choose(view: CellView, note: DeltaGenerator) -> Colour:
+    """Colour from the widgets; the choice is in the URL. What is to be said goes to ``note``."""
     kinds = [GENE, SET, *([GROUPS] if view.groupings else []), NUMBER]
     if view.selections:
         kinds.append(SELECTION)
@@ -44,7 +44,7 @@ def choose(view: CellView) -> Colour:
         if kind == GENE:
             return _gene(view)
         if kind == SET:
-            return _gene_set(view)
+            return _gene_set(view, note)
         if kind == GROUPS:
             column = choice.select("Groups", view.groupings, key="group")
             return Colour(column, groups=view.labels(column))
@@ -59,27 +59,8 @@ def choose(view: CellView) -> Colour:
         return Colour(number, values=view.number(number))
 
 
-def gene_of(view: CellView) -> str:
-    """The gene in use where this data set has it, else the first one that it shows."""
-    wanted = views.gene_in_use()
-    known = names(view.content_hash, lambda: view.genes)
-    found = known.exact(wanted) if wanted else None
-    if found:
-        return found
-    return FIRST_GENE if FIRST_GENE in view.expression else str(view.genes[0])
-
-
 def _gene(view: CellView) -> Colour:
-    gene = gene_of(view)
-    if views.gene_in_use() != gene:
-        views.use_gene(gene)
-    search_box(
-        f"Gene (of {len(view.genes):,})",
-        names(view.content_hash, lambda: view.genes),
-        key="gene-search",
-        value=gene,
-        on_choose=views.use_gene,
-    )
+    gene = genes.gene_in_use(view, key="gene-search")
     return Colour(gene, view.expression.words, values=view.expression.gene(gene))
 
 
@@ -100,7 +81,7 @@ def _score(content_hash: str, genes: tuple[str, ...], _view: CellView) -> np.nda
     return score.values.astype(np.float32)
 
 
-def _gene_set(view: CellView) -> Colour:
+def _gene_set(view: CellView, note: DeltaGenerator) -> Colour:
     sets = _sets()
     known = names("go-bp", lambda: sets.terms)
     term = str(st.session_state.get(SET_KEY) or st.query_params.get(SET_KEY) or "")
@@ -110,7 +91,7 @@ def _gene_set(view: CellView) -> Colour:
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
         search_box(
-            f"Gene Ontology process (of {len(sets):,})",
+            f"GO process (of {len(sets):,})",
             known,
             key="set-search",
             value=term,
@@ -118,21 +99,21 @@ def _gene_set(view: CellView) -> Colour:
         )
     with right:
         own = st.text_input(
-            "or genes of your own",
+            "or own genes",
             key=OWN_KEY,
             bind="query-params",
             placeholder="CD3D CD3E TRAC",
             max_chars=20_000,
         )
     listed = [word for word in re.split(r"[\s,;]+", own) if word][:MOST_GENES]
-    genes = listed or sets.members(term)
-    symbols = names(view.content_hash, lambda: view.genes)
-    there = [found for gene in genes if (found := symbols.exact(gene))]
+    members = listed or sets.members(term)
+    symbols = genes.known(view)
+    there = [found for gene in members if (found := symbols.exact(gene))]
     what = "your genes" if listed else term
     if not there:
-        raise DataError(f"None of the {len(genes)} genes of {what} is in this data set.")
-    st.caption(
-        f"{len(there)} of {len(genes)} genes are in this data set. Score: their mean minus that of "
+        raise DataError(f"None of the {len(members)} genes of {what} is in this data set.")
+    note.caption(
+        f"{len(there)} of {len(members)} genes are in this data set. Score: their mean minus that of "
         "control genes of like expression ([Tirosh et al. 2016]"
         "(https://doi.org/10.1126/science.aad0501); scanpy's score_genes)."
     )

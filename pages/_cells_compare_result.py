@@ -39,6 +39,7 @@ def result(
         f"{int(passed.sum()):,}",
         f"{len(up):,} higher, {len(down):,} lower",
         delta_color="off",
+        delta_arrow="off",
     )
     picked = gene_in_use()
     wide, narrow = st.columns([3, 2], gap="large")

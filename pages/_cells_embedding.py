@@ -42,7 +42,8 @@ def show(view: CellView) -> None:
         found = _components(view.content_hash, mark, view)
         if found is None:
             st.info(
-                "No principal components have been computed for these cells yet.",
+                "No principal components have been computed for these cells yet. Compute makes "
+                "them and the maps that are switched on, in the background.",
                 icon=":material/scatter_plot:",
             )
             return

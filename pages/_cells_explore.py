@@ -26,8 +26,9 @@ def choose_scene(view: CellView) -> Scene:
             "These cells have no embedding yet: open the section Embedding and compute one."
         )
     left, right, options = st.columns([6, 6, 1.6], vertical_alignment="bottom")
+    note = st.container()
     with left:
-        colour = colours.choose(view)
+        colour = colours.choose(view, note)
     with right:
         split, conditions = scenes.choose_conditions(view)
     with options, st.popover("View", icon=":material/tune:", key="cells-options"):

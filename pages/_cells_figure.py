@@ -7,7 +7,9 @@ import pandas as pd
 import streamlit as st
 
 from core.plots import cell_scatter as plot
+from pages import _cells_open as opened
 from pages import _cells_scene as scenes
+from pages import _cells_view as views
 from pages._cells_scene import Scene
 from pages._cells_view import CellView
 from pages.components import cell_scatter, figure
@@ -58,6 +60,8 @@ def _draw(view: CellView, scene: Scene) -> None:
         alt=f"Cells by {scene.embedding}, coloured by {scene.colour.name or 'number of cells'}",
         config=cell_scatter.CONFIG,
     )
+    if scene.embedding == opened.QUICK:
+        _offer_map()
     if scene.large:
         what = "points" if drawn.points else "an image of pixels; zoom in to reach single cells"
         st.caption(f"{drawn.visible:,} cells in sight, drawn as {what}.")
@@ -74,6 +78,19 @@ def _draw(view: CellView, scene: Scene) -> None:
             scenes.keep_zoom(scene.embedding, heard.zoom.get("range"))
             if scenes.zoom(scene.embedding) != before:
                 st.rerun(scope="fragment")
+
+
+def _offer_map() -> None:
+    """The way to a better map, where the file came without one."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(
+            "The file has no map: these are two quick principal components.", width="content"
+        )
+        if st.button(
+            "Compute UMAP or t-SNE", icon=":material/scatter_plot:", type="tertiary", key="to-map"
+        ):
+            views.go("Embedding")
+            st.rerun()
 
 
 def home(view: CellView, scene: Scene) -> list[float]:

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.errors import DataError
 from core.metrics.energy_space import subsample
 from core.plots import cell_groups as plots
 from core.plots.cell_violins import violins
+from pages import _cells_genes as genes
 from pages import _cells_statistics as statistics
-from pages._cells_groups_more import FIRST_GENES, MOST_GENES, composition_of, markers, pair
+from pages._cells_groups_more import FIRST_GENES, composition_of, markers, pair
 from pages._cells_view import CellView, gene_in_use, show_gene
 from pages.components import figure
 from pages.components.text import plain
@@ -49,24 +49,16 @@ def show(view: CellView) -> None:
 
 def _genes(view: CellView, column: str) -> list[str]:
     """Genes to show: chosen, else known markers that are measured, else markers found here."""
-    known = [g for g in FIRST_GENES if g in view.expression]
-    in_use = gene_in_use()
-    start = list(dict.fromkeys([*([in_use] if in_use in view.expression else []), *known]))
-    if len(start) < 3:
-        found = statistics.markers(view, column, n=2)
-        start = list(dict.fromkeys([*start, *found["names"]]))
-    chosen = st.multiselect(
-        "Genes",
-        view.genes.tolist(),
-        default=start[:20],
-        max_selections=MOST_GENES,
-        key="genes",
-        bind="query-params",
-        help="Type a few letters of a symbol.",
-    )
-    if not chosen:
-        raise DataError("Choose a gene or more.")
-    return chosen
+
+    def first() -> list[str]:
+        known = [g for g in (gene_in_use(), *FIRST_GENES) if g is not None and g in view.expression]
+        start = list(dict.fromkeys(known))
+        if len(start) < 3:
+            found = statistics.markers(view, column, n=2)
+            start = list(dict.fromkeys([*start, *found["names"]]))
+        return start[:20]
+
+    return genes.several(view, first)
 
 
 def _two_sided(view: CellView, column: str) -> tuple[str, str, str] | None:
@@ -99,10 +91,7 @@ def _violin(view: CellView, column: str) -> None:
         elif kind == "Gene set":
             what, values, title, sentence = _gene_set(view)
         else:
-            genes = view.genes.tolist()
-            start = gene_in_use() if gene_in_use() in view.expression else None
-            start = start or next((g for g in FIRST_GENES if g in view.expression), genes[0])
-            name = st.selectbox("Gene", genes, index=genes.index(start), key="violin-gene")
+            name = genes.gene_in_use(view, key="violin-gene")
             what, values = ("gene", name), view.expression.gene(name)
             title, sentence = f"{name}: {view.expression.words}", ""
     with half_at:
@@ -147,23 +136,23 @@ def _violin(view: CellView, column: str) -> None:
 
 def _gene_set(view: CellView) -> tuple[tuple[str, ...], np.ndarray, str, str]:
     text = st.text_input(
-        "Genes of the set", "CD69 FOS JUN", key="set", bind="query-params", max_chars=4000
+        "Genes of the set", "CD69 FOS JUN", key="members", bind="query-params", max_chars=4000
     )
-    genes = [word for word in text.replace(",", " ").split() if word]
-    found = statistics.score(view, genes)
+    members = [word for word in text.replace(",", " ").split() if word]
+    found = statistics.score(view, members)
     missing = f" Not measured: {plain(', '.join(found.missing[:8]))}." if found.missing else ""
     sentence = (
         f"The score is the mean of {len(found.used)} genes minus the mean of {len(found.controls)} "
         "random genes of like expression, as scanpy's score_genes, seed 0 "
         f"([Tirosh et al. 2016](https://doi.org/10.1126/science.aad0501)).{missing}"
     )
-    return ("score", *genes), found.values, f"score of {len(found.used)} genes", sentence
+    return ("score", *members), found.values, f"score of {len(found.used)} genes", sentence
 
 
 def _dots(view: CellView, column: str) -> None:
-    genes = _genes(view, column)
+    shown = _genes(view, column)
     scaled = st.toggle("Scale each gene from 0 to 1", key="scaled", bind="query-params")
-    table = statistics.summary(view, column, genes)
+    table = statistics.summary(view, column, shown)
     st.markdown(
         "A dot's area is the share of the group's cells in which the gene is not 0; its colour is "
         f"the mean over all of the group's cells ({plain(view.expression.words)})."
@@ -174,18 +163,18 @@ def _dots(view: CellView, column: str) -> None:
         key="groups-dots",
         data=table,
         name=view.name("dots", column),
-        alt=f"Dot plot of {len(genes)} genes by {column}",
+        alt=f"Dot plot of {len(shown)} genes by {column}",
     )
 
 
 def _heat(view: CellView, column: str) -> None:
-    genes = _genes(view, column)
+    shown = _genes(view, column)
     labels = view.labels(column)
     n_groups = len(labels.cat.categories)
     cells = subsample(labels, max(2, HEATMAP_CELLS // n_groups))
     codes = labels.cat.codes.to_numpy()[cells]
     cells = cells[np.argsort(codes, kind="stable")]
-    values = np.column_stack([view.expression.gene(gene)[cells] for gene in genes])
+    values = np.column_stack([view.expression.gene(gene)[cells] for gene in shown])
     st.markdown(
         f"Every column is a cell: {len(cells):,} of {view.n_cells:,}, at most "
         f"{max(2, HEATMAP_CELLS // n_groups)} of each group at random (seed 0). Colours end at the "
@@ -193,12 +182,12 @@ def _heat(view: CellView, column: str) -> None:
     )
     figure.show(
         plots.cell_heatmap(
-            values, genes, labels.iloc[cells], unit=view.expression.words, palette=view.palette
+            values, shown, labels.iloc[cells], unit=view.expression.words, palette=view.palette
         ),
         key="groups-heat",
-        data=pd.DataFrame(values, columns=genes).assign(group=labels.iloc[cells].to_numpy()),
+        data=pd.DataFrame(values, columns=shown).assign(group=labels.iloc[cells].to_numpy()),
         name=view.name("heat map", column),
-        alt=f"Heat map of {len(genes)} genes in cells by {column}",
+        alt=f"Heat map of {len(shown)} genes in cells by {column}",
     )
 
 

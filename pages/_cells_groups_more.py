@@ -10,14 +10,13 @@ from scipy import stats
 from core.metrics.markers import ORDERS, composition
 from core.plots import cell_groups as plots
 from pages import _cells_statistics as statistics
+from pages._cells_genes import MOST_GENES, own_gene
 from pages._cells_view import CellView, gene_in_use, show_gene
 from pages.components import figure
 from pages.components.text import plain
 
 #: Offered first where they are measured: markers of blood cells.
 FIRST_GENES = ("CD69", "CD3D", "CD8A", "MS4A1", "GNLY", "NKG7", "CD14", "LYZ", "FCGR3A", "HBB")
-#: Genes that are shown at once at most.
-MOST_GENES = 60
 _ORDER_LABELS = {"scores": "score", "auc": "AUC", "logfoldchanges": "fold change"}
 
 
@@ -49,14 +48,13 @@ def composition_of(view: CellView, column: str) -> None:
 
 def pair(view: CellView, column: str) -> None:
     """One gene against another."""
-    genes = view.genes.tolist()
     known = [g for g in (gene_in_use(), *FIRST_GENES) if g is not None and g in view.expression]
-    known = list(dict.fromkeys([*known, *genes[:2]]))
+    known = list(dict.fromkeys([*known, *view.genes[:2].tolist()]))
     left, right = st.columns(2)
     with left:
-        x = st.selectbox("Across", genes, genes.index(known[0]), key="gx", bind="query-params")
+        x = own_gene(view, "Across", key="gx", first=known[0])
     with right:
-        y = st.selectbox("Up", genes, genes.index(known[1]), key="gy", bind="query-params")
+        y = own_gene(view, "Up", key="gy", first=known[min(1, len(known) - 1)])
     across, up = view.expression.gene(x), view.expression.gene(y)
     constant = bool(np.ptp(across) == 0 or np.ptp(up) == 0)
     rho = "undefined" if constant else f"{stats.spearmanr(across, up).statistic:.3f}"

@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.metrics.gene_contrast import ALL_CELLS, gene_contrast
+from core.plots.cell_scatter import written
 from pages._cells_scene import NONE, Scene, first_cell_type
 from pages._cells_view import CellView
 from pages.components import choice
@@ -68,12 +69,12 @@ def _two(
         share, mean = everything[f"share_{side}"], everything[f"mean_{side}"]
         with place:
             if signed or share == 1:
-                st.metric(f"Mean in {plain(name)}", f"{mean:.3g}", border=True)
+                st.metric(f"Mean in {plain(name)}", written(mean), border=True)
             else:
                 st.metric(
                     f"Expressing in {plain(name)}",
                     f"{share:.1%}",
-                    f"mean {mean:.3g}",
+                    f"mean {written(mean)}",
                     delta_color="off",
                     delta_arrow="off",
                     border=True,
@@ -114,9 +115,11 @@ def _shown(
 ) -> pd.DataFrame:
     sides = ((first, "first"), (second, "second"))
     columns: dict[str, object] = {column or "Cells": table["group"]}
-    if not signed:
+    shares = table[["share_first", "share_second"]].to_numpy()
+    if not signed and np.nanmin(shares, initial=1.0) < 1:
         columns |= {f"% {name}": (100 * table[f"share_{side}"]).round(1) for name, side in sides}
-    columns |= {f"mean {name}": table[f"mean_{side}"].round(3) for name, side in sides}
+    digits = 3 if table["mean_first"].abs().max() < 100 else 1
+    columns |= {f"mean {name}": table[f"mean_{side}"].round(digits) for name, side in sides}
     columns |= {"δ": table["cliffs_delta"].round(2), "q": table["p_adjusted"], "p": table["p"]}
     columns |= {f"n {name}": table[f"n_{side}"] for name, side in sides}
     return pd.DataFrame(columns)
@@ -127,7 +130,7 @@ def _one(top: DeltaGenerator, scene: Scene, column: str | None, groups: pd.Serie
     assert values is not None
     left, right = top.columns(2)
     left.metric("Cells above 0", f"{(values > 0).mean():.1%}", border=True)
-    right.metric("Mean", f"{values.mean(dtype=np.float64):.3g}", border=True)
+    right.metric("Mean", written(values.mean(dtype=np.float64)), border=True)
     if groups is None:
         return
     by = pd.DataFrame({"group": groups, "value": values}).groupby("group", observed=True)["value"]

@@ -196,6 +196,7 @@ def _figures(view: CellView, table: pd.DataFrame, config: Preprocessing) -> None
     st.dataframe(
         removed,
         hide_index=True,
+        placeholder="–",
         width="stretch",
         column_config={
             "cut_off": "Cut-off",
@@ -229,7 +230,8 @@ def _steps(view: CellView, config: Preprocessing) -> None:
     target = f"{config.target_sum:,.0f} reads" if config.target_sum else "the median cell's reads"
     then = [f"each cell is scaled to {target}"] + ["ln(1 + x) is taken"] * config.log
     if config.n_hvg:
-        then.append(f"{config.n_hvg:,} genes are {'kept' if config.hvg_only else 'marked'}")
+        n = min(config.n_hvg, len(view.genes))
+        then.append(f"{n:,} variable genes are {'kept' if config.hvg_only else 'marked'}")
     st.caption(f"Then {', '.join(then)}; raw counts are kept in the layer 'counts'.")
     st.download_button(
         "scanpy script",

@@ -263,8 +263,11 @@ def gene_against_gene(
         )
     else:
         words = pd.Series("cells", index=range(len(x))) if groups is None else groups.astype(str)
+        # The largest group below the others; colours and legend in the groups' own order.
         order = words.value_counts().index
-        colours = palette.colours(order)
+        own = [] if groups is None else [str(name) for name in groups.cat.categories]
+        places = {name: i for i, name in enumerate(dict.fromkeys([*own, *order]))}
+        colours = palette.colours(places)
         for name in order:
             mask = (words == name).to_numpy()
             fig.add_trace(
@@ -274,6 +277,7 @@ def gene_against_gene(
                     mode="markers",
                     name=f"{shorten(name, 28)} ({mask.sum():,})",
                     marker={"size": 5, "opacity": 0.6, "color": colours[name]},
+                    legendrank=1 + places[name],
                     hovertemplate="%{x:.2f}, %{y:.2f}<extra>%{fullData.name}</extra>",
                 )
             )

@@ -29,6 +29,11 @@ CLIP = 0.99
 HEIGHT = 500
 
 
+def written(value: float) -> str:
+    """Three digits, or a whole number with separators: 0.573, 1,440."""
+    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
+
+
 @dataclass(frozen=True)
 class Colour:
     """What cells are coloured by: numbers, groups or nothing.
@@ -299,7 +304,7 @@ def _colour_axis(colour: Colour, low: float, high: float, palette: Palette) -> d
     words = shorten(colour.name, 20) + (f"<br>{label(colour.unit)}" if colour.unit else "")
     assert colour.values is not None
     if np.nanmax(colour.values, initial=-np.inf) > high:
-        words += f"<br>(top: {high:.3g} or more)"
+        words += f"<br>(top: {written(high)} or more)"
     return {
         "colorscale": scale(_scale(colour, palette)),
         "cmin": low,

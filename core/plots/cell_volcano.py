@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.plots.theme import LIGHT, Palette, labels, style
+from core.plots.theme import LIGHT, Palette, labels, shorten, style
 
 #: p-values below this are 0 in float64; they are drawn at its height.
 SMALLEST = 1e-300
 #: Share of cells that must express a gene on both sides for its fold change to set the axis.
 SEEN = 0.01
+HEIGHT = 520
+#: Pixels of the narrowest plot area on a desktop, and of a character and a line of a gene's name.
+_AREA, _CHARACTER = (440.0, 380.0), (6.6, 13.0)
+#: Characters of a gene's name.
+_LONGEST = 14
 
 
 def volcano(
@@ -38,7 +45,7 @@ def volcano(
     picked
         A gene that gets a ring and its name.
     n_labels
-        Genes named on each side.
+        Genes named on each side, where their names find room.
 
     Notes
     -----
@@ -82,14 +89,18 @@ def volcano(
                 hovertemplate="%{text}<extra></extra>",
             )
         )
-    named = _named(table, passed, change, n_labels, picked, genes)
+    top = float(height.max()) if len(height) else 1.0
+    across, up = (-1.12 * limit, 1.12 * limit), (-0.03 * top, 1.1 * max(top, 1.5))
+    named, places = _placed(
+        _named(table, passed, change, n_labels, picked, genes), x, height, genes, (across, up)
+    )
     fig.add_trace(
         go.Scatter(
             x=x[named],
             y=height[named].astype(np.float32),
             mode="text",
-            text=text[named],
-            textposition=["top left" if change[i] < 0 else "top right" for i in named],
+            text=[shorten(genes[i], _LONGEST) for i in named],
+            textposition=places,
             textfont={"size": 11},
             hoverinfo="skip",
             showlegend=False,
@@ -116,16 +127,15 @@ def volcano(
     fig.add_hline(
         y=-np.log10(max_p_adjusted), line={"color": palette.muted, "width": 1, "dash": "dot"}
     )
-    style(fig, palette, height=520)
+    style(fig, palette, height=HEIGHT)
     fig.update_layout(
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         showlegend=True,
         dragmode="pan",
         clickmode="event+select",
     )
-    fig.update_xaxes(title="log2 fold change", range=[-1.12 * limit, 1.12 * limit])
-    top = float(height.max()) if len(height) else 1.0
-    fig.update_yaxes(title="−log10 adjusted p", range=[-0.03 * top, 1.1 * max(top, 1.5)])
+    fig.update_xaxes(title="log2 fold change", range=list(across))
+    fig.update_yaxes(title="−log10 adjusted p", range=list(up))
     return fig
 
 
@@ -146,13 +156,52 @@ def _named(
     picked: str | None,
     genes: np.ndarray,
 ) -> list[int]:
+    """Genes to name, the picked one first, then the strongest of either side in turn."""
     strength = table["scores"].abs().to_numpy()
-    found: list[int] = []
+    sides = []
     for side in (passed & (change > 0), passed & (change < 0)):
         at = np.flatnonzero(side)
-        found += at[np.argsort(-strength[at], kind="stable")[:n]].tolist()
-    found += [int(i) for i in np.flatnonzero(genes == picked) if i not in found]
-    return found
+        sides.append(at[np.argsort(-strength[at], kind="stable")[:n]].tolist())
+    found = np.flatnonzero(genes == picked).tolist() if picked is not None else []
+    found += [i for pair in zip_longest(*sides) for i in pair if i is not None]
+    return list(dict.fromkeys(found))
+
+
+def _placed(
+    wanted: list[int],
+    x: np.ndarray,
+    y: np.ndarray,
+    genes: np.ndarray,
+    ranges: tuple[tuple[float, float], tuple[float, float]],
+) -> tuple[list[int], list[str]]:
+    """Those whose names find room, and where: no name covers another one or leaves the axes."""
+    at = np.column_stack(
+        [
+            (values - low) / (high - low) * pixels
+            for values, (low, high), pixels in zip((x, y), ranges, _AREA, strict=True)
+        ]
+    )
+    taken: list[tuple[float, float, float, float]] = []
+    found, places = [], []
+    for i in wanted:
+        width = _CHARACTER[0] * min(len(genes[i]), _LONGEST) + 4
+        sides = ("left", "right") if x[i] < 0 else ("right", "left")
+        for place in [f"{v} {h}" for h in sides for v in ("top", "middle", "bottom")]:
+            vertical, horizontal = place.split()
+            left = at[i, 0] + (4 if horizontal == "right" else -4 - width)
+            lift = {"top": 3.0, "middle": -_CHARACTER[1] / 2, "bottom": -3 - _CHARACTER[1]}
+            low = at[i, 1] + lift[vertical]
+            box = (left, low, left + width, low + _CHARACTER[1])
+            inside = box[0] >= 0 and box[2] <= _AREA[0] and box[1] >= 0 and box[3] <= _AREA[1]
+            free = all(
+                box[2] <= b[0] or b[2] <= box[0] or box[3] <= b[1] or b[3] <= box[1] for b in taken
+            )
+            if inside and free:
+                taken.append(box)
+                found.append(i)
+                places.append(place)
+                break
+    return found, places
 
 
 def _hover(table: pd.DataFrame) -> np.ndarray:

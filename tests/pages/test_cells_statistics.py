@@ -201,11 +201,42 @@ def test_every_figure_of_groups_draws(cells: str, figure: str, settings: Setting
 
 
 def test_violin_of_a_gene_set_and_in_halves(settings: Settings) -> None:
-    app = panel("Groups", violin="Gene set", set="LYZ CD3D NOPE")
+    app = panel("Groups", violin="Gene set", members="LYZ CD3D NOPE")
     assert "Not measured: NOPE" in words(app)
     app = panel("Groups", grp="cell_type", halves="condition")
     (spec,) = figures(app)
     assert {"ctrl", "stim"} <= {trace.get("name") for trace in spec["data"]}
+
+
+def test_sections_do_not_read_each_others_genes(settings: Settings) -> None:
+    app = opened("Explore", CELLS, by="Gene set", genes="LYZ CD3D")
+    for figure in FIGURES:
+        app.session_state["panel"], app.session_state["fig"] = "Groups", figure
+        app.run()
+        assert not app.exception and not app.error, figure
+    app.session_state["fig"], app.session_state["violin"] = "Violin", "Gene set"
+    app.run()
+    assert app.text_input(key="members").value == "CD69 FOS JUN"
+    app.session_state["panel"] = "Explore"
+    app.run()
+    assert not app.exception
+    assert app.text_input(key="genes").value == "LYZ CD3D"
+
+
+def test_the_address_names_the_genes_of_groups(settings: Settings) -> None:
+    app = panel("Groups", fig="Dot plot", shown="LYZ|NOPE|IFI6")
+    assert app.multiselect(key="shown-chips").value == ["LYZ", "IFI6"]
+    app.multiselect(key="shown-chips").set_value(["IFI6"])
+    app.run()
+    assert app.query_params["shown"] in ("IFI6", ["IFI6"])
+    (spec,) = figures(app)
+    assert "IFI6" in json.dumps(spec) and "LYZ" not in json.dumps(spec["data"])
+    app = panel("Groups", fig="Gene against gene", gx="ifi6", gy="LYZ")
+    (spec,) = figures(app)
+    assert spec["layout"]["xaxis"]["title"]["text"] == "IFI6"
+    assert spec["layout"]["yaxis"]["title"]["text"] == "LYZ"
+    app = panel("Groups", gene="LYZ")
+    assert "LYZ" in figures(app)[0]["layout"]["yaxis"]["title"]["text"]
 
 
 def test_markers_find_the_planted_gene(settings: Settings) -> None:

@@ -137,6 +137,12 @@ def test_the_scale_starts_at_zero_and_is_clipped() -> None:
     assert plot.colour_range(Colour("z", values=np.zeros(3, np.float32)), np.arange(3))[1] > 0
 
 
+def test_numbers_are_written_as_people_do() -> None:
+    assert [plot.written(v) for v in (0.57312, 12.0, 999.6, 1439.7, -25_000.0)] == [
+        *("0.573", "12", "1,000", "1,440", "-25,000"),
+    ]
+
+
 def test_hostile_names_are_text() -> None:
     groups = pd.Series(pd.Categorical([HOSTILE, "b"] * 50))
     drawn = plot.draw(

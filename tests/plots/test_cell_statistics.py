@@ -13,7 +13,7 @@ from core.plots import cell_groups as groups
 from core.plots import cell_strength as strength
 from core.plots.cell_violins import violins
 from core.plots.cell_volcano import volcano
-from core.plots.theme import DARK
+from core.plots.theme import DARK, LIGHT
 
 HOSTILE = "<b onmouseover=alert(1)>x</b>"
 
@@ -47,6 +47,28 @@ def test_volcano_colours_clips_and_names() -> None:
     assert ring.x.tolist() == [0.0]
     assert HOSTILE not in down.name
     assert not any(HOSTILE in words for words in rest.text)
+
+
+def test_names_in_the_volcano_do_not_cover_each_other() -> None:
+    n = 30
+    crowd = pd.DataFrame(
+        {
+            "names": [f"GENE{i:02d}" for i in range(n)],
+            "scores": np.linspace(9, 8, n),
+            "logfoldchanges": np.linspace(2.0, 2.05, n),
+            "pvals_adj": np.full(n, 1e-12),
+        }
+    )
+    *_, text, ring = volcano(crowd, n_labels=n, picked="GENE29").data
+    # Six places round one spot: the picked gene first, then the strongest; the rest go unnamed.
+    assert text.text[0] == "GENE29" and ring.y[0] == pytest.approx(12)
+    assert 2 <= len(text.text) <= 6
+    assert len(set(text.textposition)) == len(text.textposition)
+    apart = crowd.iloc[:12].assign(
+        logfoldchanges=[-9.0, 9.0] * 6, pvals_adj=10.0 ** -np.arange(2.0, 14.0)
+    )
+    *_, text = volcano(apart, n_labels=n).data
+    assert sorted(text.text) == sorted(apart["names"])
 
 
 def test_volcano_of_one_flat_gene_has_axes() -> None:
@@ -111,6 +133,13 @@ def test_composition_adds_up() -> None:
     total = np.sum([np.asarray(trace.x, dtype=float) for trace in fig.data], axis=0)
     assert total.tolist() == [100, 100]
     assert HOSTILE not in " ".join(trace.name for trace in fig.data)
+
+
+def test_gene_against_gene_has_the_colours_of_the_groups() -> None:
+    kinds = pd.Series(pd.Categorical(["b", "a", "b", "b"], categories=["a", "b"]))
+    fig = groups.gene_against_gene(np.arange(4.0), np.arange(4.0), ("X", "Y"), kinds)
+    drawn = {trace.name[0]: (trace.legendrank, trace.marker.color) for trace in fig.data}
+    assert drawn == {name: (i, LIGHT.colours(["a", "b"])[name]) for i, name in enumerate("ab", 1)}
 
 
 def test_many_cells_are_counted_in_bins(monkeypatch: pytest.MonkeyPatch) -> None:
