@@ -144,6 +144,11 @@ def figure_table(table: pd.DataFrame, stem: str, key: str) -> None:
     """Terms as a table with its CSV."""
     number = column.NumberColumn
     formats = {
+        "term": column.TextColumn("Term", width="large"),
+        "overlap": "Hits",
+        "size": "Genes",
+        "genes": "Which",
+        "leading": "Leading edge",
         "p_value": number("p", format="%.2e"),
         "q_value": number("q", format="%.2e"),
         "fdr": number("FDR", format="%.3f"),

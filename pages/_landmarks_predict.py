@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.data.gene_lists import L1000 as ALWAYS
+from core.data.gene_lists import list_gene_lists
 from core.data.signatures import parse_gene_list
 from core.models.expression.base import EXPRESSION_MODELS
 from core.runs import RunRecord, RunState, submit
@@ -21,7 +23,7 @@ from pages.components.text import plain
 STUDY = "landmarks"
 #: URL parameters: the run that is followed, and the finished run that is shown.
 RUN, OPEN = "run", "result"
-L1000, OWN = "L1000 landmarks", "Own list"
+L1000, SAVED, OWN = "L1000 landmarks", "Saved list", "Own list"
 #: Genes that an uploaded list may hold, in bytes of text.
 _MOST_BYTES = 2_000_000
 
@@ -115,8 +117,10 @@ def form(view: LandmarkView) -> None:
 def measured_genes(view: LandmarkView) -> tuple[tuple[str, ...] | None, str]:
     """Symbols of the measured genes, empty for L1000 (None: not usable), and their name."""
     kind = st.segmented_control(
-        "Measured genes", [L1000, OWN], default=L1000, required=True, key="landmarks-genes"
+        "Measured genes", [L1000, SAVED, OWN], default=L1000, required=True, key="landmarks-genes"
     )
+    if kind == SAVED:
+        return saved_genes(view)
     if kind != OWN:
         return (), ""
     text = st.text_area(
@@ -137,6 +141,37 @@ def measured_genes(view: LandmarkView) -> tuple[tuple[str, ...] | None, str]:
     if not genes:
         st.caption(":red[Name at least two genes.]")
         return None, name
-    match = view.data.match(genes)
-    st.caption(plain(match.words().replace("the model", "the kept genes")))
+    _matched(view, genes)
     return genes, name
+
+
+def saved_genes(view: LandmarkView) -> tuple[tuple[str, ...] | None, str]:
+    """The genes of a list of this workspace (None: not chosen), and its name."""
+    lists = {f.name: f for f in list_gene_lists(get_settings()) if f.name != ALWAYS}
+    if not lists:
+        st.caption(
+            "No list is saved yet: *Select* saves the sets that it finds, *Compare sets* takes "
+            "lists of your own."
+        )
+        return None, ""
+    name: str = st.selectbox(
+        "Saved list",
+        list(lists),
+        format_func=lambda name: f"{name} ({len(lists[name]):,})",
+        key="landmarks-saved",
+    )
+    found = lists[name]
+    if found.source:
+        st.caption(plain(found.source))
+    if found.dataset == view.id:
+        st.caption(
+            ":material/info: Learned on these cells, on the training cells of the first split of "
+            "its seed: in further splits it has seen test cells. One split is the strict figure."
+        )
+    _matched(view, found.genes)
+    return found.genes, found.name
+
+
+def _matched(view: LandmarkView, genes: tuple[str, ...]) -> None:
+    words = view.data.match(genes).words()
+    st.caption(plain(words.replace("absent from the model", "not among the kept genes")))

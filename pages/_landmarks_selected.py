@@ -124,7 +124,8 @@ def _scores(view: LandmarkView, result: LandmarkSelectionResult) -> None:
 
 def _genes(view: LandmarkView, result: LandmarkSelectionResult) -> None:
     sets = result.sets()
-    names = list(dict.fromkeys(sets["set"]))
+    chosen = set(sets["set"])
+    names = [name for name in result.table()["set"] if name in chosen]  # the best one first
     name = st.selectbox("Set", names, key="selection-set", width=420)
     rows = sets[sets["set"] == name].drop(columns="set").reset_index(drop=True)
     table = rows.merge(result.genes().drop(columns="is_landmark"), on="gene", how="left")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,6 +14,8 @@ from core.plots.theme import LIGHT, Palette, label, labels, scale, shorten, styl
 
 #: Most bars of an UpSet figure.
 MOST_BARS = 30
+#: Of the points of sets that may coincide.
+SHAPES = ("circle", "diamond-open", "square-open", "triangle-up-open", "cross-open", "x-open")
 
 
 def venn(
@@ -285,6 +288,8 @@ def selection_scores(
         the scores themselves (lower left is better).
     """
     colours = palette.colours(table["set"])
+    # Two methods may find the same set: shapes show through where points lie on each other.
+    shapes = dict(zip(table["set"], itertools.cycle(SHAPES)))
     x, y = ("held_mse", "panel_left") if reference is None else ("held_mse_gain", "panel_left_gain")
     fig = go.Figure()
     for row in table.to_dict("records"):
@@ -305,7 +310,12 @@ def selection_scores(
                 y=[row[y]],
                 mode="markers",
                 name=f"{shorten(row['set'], 30)} ({row['n_genes']:,.0f})",
-                marker={"size": 11, "color": colours[row["set"]]},
+                marker={
+                    "size": 12,
+                    "color": colours[row["set"]],
+                    "symbol": shapes[row["set"]],
+                    "line": {"width": 2, "color": colours[row["set"]]},
+                },
                 hovertemplate="held-out error %{x:.4f}<br>variance left %{y:.4f}"
                 "<extra>%{fullData.name}</extra>",
                 **bars,

@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import runs
+from core.data.gene_lists import save_gene_list
 from core.settings import Settings
 from tests.pages.small import open_page, words, workplace
 from tests.studies.landmarks_small import ID, small_config, store_small
@@ -96,6 +97,21 @@ def test_an_own_list_is_matched_before_the_run(place: Settings) -> None:
     assert "3 matched" in words(app) and metrics(app)["Measured"] == "3"
     code = " ".join(c.value for c in app.code)
     assert "core run landmarks" in code and "G1" in code
+
+
+def test_a_saved_list_is_measured(place: Settings) -> None:
+    app = landmarks("Predict")
+    control = next(c for c in app.get("button_group") if c.label == "Measured genes")
+    control.set_value("Saved list").run()
+    assert "No list is saved yet" in words(app)
+    save_gene_list("mine", ["G1", "G2", "NOPE"], source="by hand", dataset=ID, settings=place)
+    app = landmarks("Predict")
+    control = next(c for c in app.get("button_group") if c.label == "Measured genes")
+    control.set_value("Saved list").run()
+    assert not app.exception and not app.error
+    assert metrics(app)["Measured"] == "2"
+    assert "by hand" in words(app) and "has seen test cells" in words(app)
+    assert any("mine" in c.value and "G1" in c.value for c in app.code)
 
 
 def test_starting_submits_the_configuration_that_is_shown(
