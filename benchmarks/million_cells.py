@@ -46,8 +46,8 @@ N_TYPES = 25
 #: Mean over genes of the share of non-zero values that the rates aim at.
 DENSITY = 0.065
 LASSOED = 100_000
-#: Milliseconds after which a stage is given up.
-PATIENCE = 150_000
+#: Seconds after which a stage is given up.
+PATIENCE = 150
 
 
 def build(settings: Settings, n_cells: int, n_genes: int, seed: int = 0) -> None:
@@ -114,7 +114,7 @@ class Browser:
 
     FIGURE = ".st-key-cells-figure .js-plotly-plot"
 
-    def __init__(self, playwright: Any, url: str) -> None:
+    def __init__(self, playwright: Any, url: str, patience: int = PATIENCE) -> None:
         from tests.browser.conftest import FLAGS, find_chromium
 
         executable = find_chromium()
@@ -122,6 +122,7 @@ class Browser:
             raise SystemExit("no Chromium on this machine: nothing was measured")
         self._browser = playwright.chromium.launch(executable_path=executable, args=list(FLAGS))
         self.page = self._browser.new_page(viewport={"width": 1440, "height": 900})
+        self.page.set_default_timeout(1000 * patience)
         self.url = url
         self.runs: list[list[int]] = []
         self.page.on("websocket", self._listen)
@@ -144,15 +145,13 @@ class Browser:
         """Seconds until the first figure stands."""
         start = time.perf_counter()
         self.page.goto(f"{self.url}/cells?{query}")
-        self.page.locator(f"{self.FIGURE} image").first.wait_for(timeout=PATIENCE, state="attached")
+        self.page.locator(f"{self.FIGURE} image").first.wait_for(state="attached")
         return time.perf_counter() - start
 
     def settle(self) -> None:
         """Wait until nothing runs."""
         self.page.wait_for_timeout(400)
-        self.page.wait_for_selector(
-            '[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=PATIENCE
-        )
+        self.page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
         self.page.wait_for_timeout(600)
 
     def recolour(self, gene: str) -> tuple[float, int]:
@@ -164,7 +163,7 @@ class Browser:
         before, start = len(self.runs), time.perf_counter()
         self.page.keyboard.press("Enter")
         title = self.page.locator(f"{self.FIGURE} .infolayer text", has_text=gene).first
-        title.wait_for(timeout=PATIENCE)
+        title.wait_for()
         seconds = time.perf_counter() - start
         self.settle()
         return seconds, self.since(before)
@@ -197,7 +196,6 @@ class Browser:
             """(said) => { const e = document.querySelector('.st-key-selection-count');
                            return e && e.innerText !== said; }""",
             arg=said,
-            timeout=PATIENCE,
         )
         seconds = time.perf_counter() - start
         self.settle()
@@ -209,9 +207,7 @@ class Browser:
         self.page.locator(".st-key-compare-shapes button").scroll_into_view_if_needed()
         start = time.perf_counter()
         self.page.locator(".st-key-compare-shapes button").click()
-        self.page.locator(".st-key-volcano .js-plotly-plot .main-svg").first.wait_for(
-            timeout=PATIENCE
-        )
+        self.page.locator(".st-key-volcano .js-plotly-plot .main-svg").first.wait_for()
         return time.perf_counter() - start
 
     def zoom(self) -> tuple[float, int]:
@@ -225,7 +221,6 @@ class Browser:
         self.page.wait_for_function(
             "([at, old]) => document.querySelector(at)?.getAttribute('href') !== old",
             arg=[picture, old],
-            timeout=PATIENCE,
         )
         seconds = time.perf_counter() - start
         self.settle()
@@ -246,7 +241,9 @@ def ring(umap: np.ndarray, types: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return centre + radius * np.column_stack([np.cos(angles), np.sin(angles)]), distance < radius
 
 
-def in_app(settings: Settings, circle: np.ndarray, genes: list[str]) -> dict[str, Any]:
+def in_app(
+    settings: Settings, circle: np.ndarray, genes: list[str], patience: int
+) -> dict[str, Any]:
     """Every stage in the app; seconds unless the name says bytes."""
     from playwright.sync_api import sync_playwright
 
@@ -256,12 +253,12 @@ def in_app(settings: Settings, circle: np.ndarray, genes: list[str]) -> dict[str
     with sync_playwright() as playwright:
         for stage in ("opening, copy by gene made", "opening, copy by gene there"):
             with app(settings) as url:
-                browser = Browser(playwright, url)
+                browser = Browser(playwright, url, patience)
                 found[stage] = browser.open(query)
                 print(f"{stage}: {found[stage]:.2f} s", flush=True)
                 browser.settle()
                 if stage.endswith("there"):
-                    second = Browser(playwright, url)
+                    second = Browser(playwright, url, patience)
                     found["opening, server warm, new browser"] = second.open(query)
                     found["opening, all warm"] = second.open(query)
                     second.close()
@@ -327,7 +324,7 @@ def in_scanpy(settings: Settings, inside: np.ndarray, genes: list[str]) -> dict[
     return found
 
 
-def run(settings: Settings, only: str) -> None:
+def run(settings: Settings, only: str, patience: int) -> None:
     """Measure and print."""
     import h5py
 
@@ -340,7 +337,7 @@ def run(settings: Settings, only: str) -> None:
     circle, inside = ring(umap, types)
     genes = ["GENE0101", "GENE0057", "GENE0208", "GENE0283"]
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
-    ours = in_app(settings, circle, genes) if only in ("both", "app") else {}
+    ours = in_app(settings, circle, genes, patience) if only in ("both", "app") else {}
     if ours:
         print(json.dumps(ours), flush=True)
     theirs = in_scanpy(settings, inside, genes) if only in ("both", "scanpy") else {}
@@ -362,12 +359,13 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=1_000_000)
     parser.add_argument("--genes", type=int, default=2_000)
     parser.add_argument("--only", choices=("both", "app", "scanpy"), default="both")
+    parser.add_argument("--patience", type=int, default=PATIENCE, help="seconds a stage")
     arguments = parser.parse_args()
     settings = load_settings(workspace=arguments.folder, device="cpu")
     if arguments.what == "build":
         build(settings, arguments.cells, arguments.genes)
     else:
-        run(settings, arguments.only)
+        run(settings, arguments.only, arguments.patience)
 
 
 if __name__ == "__main__":
