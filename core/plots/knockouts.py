@@ -279,7 +279,7 @@ def intervals(
     style(fig, palette, height=400)
     fig.update_xaxes(tickvals=list(range(len(targets))), ticktext=[shorten(t, 24) for t in targets])
     fig.update_yaxes(title=label(title))
-    if measure == "auc":
+    if measure in ("auc", "auc_near"):
         fig.add_hline(y=0.5, line={"color": palette.muted, "width": 1, "dash": "dash"})
     fig.update_layout(legend={"orientation": "h", "y": 1.12, "x": 0})
     return fig
