@@ -9,7 +9,8 @@ from pages._knockouts_view import View
 from pages.components import choice, figure
 
 MEASURES = {
-    "auc": "AUC below / above",
+    "auc_near": "AUC near the rank",
+    "auc": "AUC, whole cell",
     "share": "Share explained by rank",
     "step_height": "Step height",
     "spearman_with_rank": "Spearman with rank",
@@ -26,7 +27,7 @@ def cells(view: View) -> None:
     table = analysis.intervals
     there = [m for m in MEASURES if table[m].notna().any()]
     measure = choice.segments(
-        "Measure", there, key="measure", default="auc", format_func=MEASURES.__getitem__
+        "Measure", there, key="measure", default="auc_near", format_func=MEASURES.__getitem__
     )
     figure.show(
         plots.intervals(table, measure, MEASURES[measure], palette=view.palette),

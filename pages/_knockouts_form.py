@@ -20,7 +20,7 @@ from core.studies.knockouts.computing import n_passes
 from core.studies.knockouts.config import GoalChoice, KnockoutsConfig, Target
 from core.studies.knockouts.prepare import Ready, make_ready
 from pages import _knockouts_model
-from pages._knockouts_view import FOLLOWED, STUDY, encoded, model
+from pages._knockouts_view import FOLLOWED, STUDY, encoded, model, suits
 from pages.components import badge, dataset
 from pages.components.command import command_line
 from pages.components.config_form import check, fields
@@ -35,7 +35,7 @@ def form() -> None:
     """Form on the left; what it would do, and the button, on the right."""
     left, right = st.columns([5, 3], gap="large")
     with left:
-        id = dataset.choose("cells")
+        id = dataset.choose("cells", suits=suits)
         asked = _knockouts_model.choose()
         if id is None or asked is None:
             return

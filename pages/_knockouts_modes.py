@@ -44,9 +44,10 @@ def modes(view: View) -> None:
                 alt=f"{title} between modes of knocking out",
             )
     expected = float(table["expected_overlap"].median())
+    n = len(table[["number", "target"]].drop_duplicates())
     st.caption(
-        f"Median over {len(table[['number', 'target']].drop_duplicates()):,} knock-outs. Two random "
-        f"choices of {top} genes would overlap by {expected:.0%}."
+        (f"Median over {n:,} knock-outs. " if n > 1 else "")
+        + f"Two random choices of {top} genes would overlap by {expected:.0%}."
     )
     said = _sentence(view, label)
     if said:

@@ -23,7 +23,7 @@ from core.studies.knockouts.config import (
 from core.studies.knockouts.prepare import make_ready
 from core.studies.knockouts.run import compute
 from pages import _knockouts_model
-from pages._knockouts_view import encoded, kept, model
+from pages._knockouts_view import encoded, kept, model, suits
 from pages.components import badge, choice, dataset, gene_search
 from pages.components.config_form import check
 from pages.components.progress import reporting
@@ -34,7 +34,7 @@ def choose() -> Analysis | None:
     """Everything that is asked, and its analysis; None where something is missing yet."""
     row = st.columns([3, 4, 4, 3, 3], vertical_alignment="top")
     with row[0]:
-        id = dataset.choose("cells")
+        id = dataset.choose("cells", suits=suits)
     with row[1]:
         asked = _knockouts_model.choose()
     if id is None or asked is None:
@@ -177,11 +177,36 @@ def _config(id: str, asked: ModelChoice, cell: str, gene: str) -> KnockoutsConfi
     return config
 
 
+def _elsewhere(config: KnockoutsConfig, ranked: RankEncoded) -> None:
+    """Where the cell lacks a gene, the way to one that has them all."""
+    genes = config.gene_groups[0]
+    rows = ranked.cells_with(genes[0])
+    for gene in genes[1:]:
+        rows = rows[np.isin(rows, ranked.cells_with(gene))]
+    names = ", ".join(genes)
+    if not len(rows):
+        st.caption(f"No cell of this data set ranks {plain(names)}.")
+        return
+    if st.button(
+        f"Take a cell that ranks {plain(names)}",
+        icon=":material/arrow_forward:",
+        key="knockout-elsewhere",
+        help=f"{len(rows):,} of {len(ranked):,} cells do; the one with the most genes is taken.",
+    ):
+        st.query_params["cell"] = str(ranked.names[rows[0]])
+        st.rerun()
+
+
 def _analysis(
     config: KnockoutsConfig, loaded: LoadedModel, ranked: RankEncoded, obs: pd.DataFrame
-) -> Analysis:
-    """Computed now, or a moment ago."""
-    ready = make_ready(config, get_settings(), loaded=loaded, encoded=ranked, obs=obs)
+) -> Analysis | None:
+    """Computed now, or a moment ago; None after saying why it cannot be."""
+    try:
+        ready = make_ready(config, get_settings(), loaded=loaded, encoded=ranked, obs=obs)
+    except DataError as error:
+        st.error(plain(error), icon=":material/error:")
+        _elsewhere(config, ranked)
+        return None
     key = "|".join((config.model_dump_json(), ready.facts["data_hash"], ready.facts["fingerprint"]))
 
     def make() -> Analysis:

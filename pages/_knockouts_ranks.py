@@ -16,12 +16,15 @@ SCALES = {
     "whole": "Whole",
     "distance": "Distance, logarithmic",
 }
+#: Modes whose step is told in words.
+STEPS = (Mode.DELETE, Mode.SHIFT_ONLY, Mode.PAIRED, Mode.ATTENTION_MASK, Mode.MASK_TOKEN)
 #: Where a larger share of a panel's points lies below the zoom, the whole is shown first.
 MOST_HIDDEN = 0.05
 #: Read-outs in the table: column → title.
 COLUMNS = {
     "mode": "Mode",
-    "auc": "AUC below / above",
+    "auc_near": "AUC near the rank",
+    "auc": "AUC, whole cell",
     "median_above": "Median above",
     "median_below": "Median below",
     "spearman_with_rank": "Spearman with rank",
@@ -92,7 +95,7 @@ def verdict(view: View, label: str, cell: int) -> None:
     analysis = view.analysis
     outs = analysis.read_outs
     here = outs[(outs["target"] == label) & (outs["number"] == cell)]
-    aucs = {str(m): float(a) for m, a in zip(here["mode"], here["auc"], strict=True)}
+    aucs = {str(m): float(a) for m, a in zip(here["mode"], here["auc_near"], strict=True)}
     share, _, _ = analysis.share(label)
     words, numbers = st.columns([3, 4], vertical_alignment="center")
     with words:
@@ -114,21 +117,28 @@ def verdict(view: View, label: str, cell: int) -> None:
                 f"AUC, {mode.value}",
                 f"{auc:.3f}" if np.isfinite(auc) else "no two sides",
                 border=True,
-                help="Probability that a gene below the knocked rank has moved more than one above "
-                "it: 0.5 without a step, 1 with a clean step.",
+                help="Probability that one of the 100 genes below the knocked rank has moved more "
+                "than one of the 100 above it: near 0.5 without a step, 1 with a clean step.",
             )
 
 
 def _step(aucs: dict[str, float]) -> str:
     """The step of a deletion and of the mode without it, from their AUC."""
     said = []
-    for mode in (Mode.DELETE, Mode.SHIFT_ONLY, Mode.PAIRED, Mode.ATTENTION_MASK, Mode.MASK_TOKEN):
+    for mode in STEPS:
         auc = aucs.get(mode.value, np.nan)
         if not np.isfinite(auc):
             continue
-        what = "a step" if auc >= 0.9 else "no step" if 0.25 <= auc <= 0.75 else "a partial step"
-        said.append(f"{mode.value}: {what} (AUC {auc:.2f})")
+        said.append(f"{mode.value}: {_word(auc)} (AUC {auc:.2f})")
     return "; ".join(said) + "." if said else "A side of the knocked rank has too few genes."
+
+
+def _word(auc: float) -> str:
+    if auc >= 0.9:
+        return "a step"
+    if auc <= 0.1:
+        return "a step the other way"
+    return "no step" if 0.25 <= auc <= 0.75 else "no clear step"
 
 
 def table(view: View, label: str, cell: int) -> None:
@@ -143,7 +153,14 @@ def table(view: View, label: str, cell: int) -> None:
         shown,
         hide_index=True,
         column_config={
-            "AUC below / above": st.column_config.NumberColumn(format="%.3f"),
+            **dict.fromkeys(
+                ("AUC near the rank", "AUC, whole cell"),
+                st.column_config.NumberColumn(
+                    format="%.3f",
+                    help="Genes below against genes above the knocked rank: the 100 on either "
+                    "side, or all of them.",
+                ),
+            ),
             "Spearman with rank": st.column_config.NumberColumn(format="%.3f"),
             **dict.fromkeys(
                 ("Median above", "Median below", "Cell shift", "Cell shift, others"), fine

@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from core.data import get_dataset, load_cells
+from core.data import DataSetStatus, get_dataset, load_cells
+from core.data.cells import MOUSE
 from core.featurizers.rank_value import RankEncoded
 from core.models.rank_transformer.demonstration import FOLDER, LoadedModel
 from core.plots.export import file_stem
@@ -22,7 +23,7 @@ from core.studies.knockouts.config import ModelChoice, Source
 from core.studies.knockouts.models import open_model
 from core.studies.knockouts.prepare import rank
 from core.studies.knockouts.result import KnockoutsResult
-from pages.components import choice
+from pages.components import choice, dataset
 
 STUDY = "knockouts"
 #: URL parameters: the run that is open, and the one that is followed while it works.
@@ -73,6 +74,11 @@ class View:
         return int(
             choice.select("Cell", keys, key="shown", format_func=lambda k: str(names.iloc[int(k)]))
         )
+
+
+def suits(status: DataSetStatus) -> bool:
+    """Whether the page may open with a set: raw counts, of no organism that models lack."""
+    return dataset.has_counts(status) and status.organism != MOUSE
 
 
 def finished() -> list[RunRecord]:

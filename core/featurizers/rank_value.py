@@ -145,6 +145,14 @@ class RankEncoded:
         """Gene names of one cell in the order of rank, ``(length,)``."""
         return self.vocabulary.names_of(self.cell(which))
 
+    def cells_with(self, gene: str) -> np.ndarray:
+        """Rows of the cells that rank a gene, longest cell first, int64; none where unknown."""
+        if self.vocabulary.index_of([gene])[0] < 0:
+            return np.array([], dtype=np.int64)
+        places = np.flatnonzero(self.tokens == self.vocabulary.token_of(gene))
+        rows = np.searchsorted(self.indptr, places, side="right") - 1
+        return rows[np.argsort(-self.lengths[rows], kind="stable")].astype(np.int64)
+
     def rank_of(self, which: int | str, gene: str) -> int:
         """Rank of a gene in a cell, from 0.
 

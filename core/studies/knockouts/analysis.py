@@ -202,7 +202,8 @@ class Analysis:
         share, low, high = self.share(label)
         words = verdict(share, what=f"the response to {what}")
         if np.isfinite(low):
-            words += f" (95 % interval over cells: {100 * low:.1f} to {100 * high:.1f} %)"
+            reach = f"95 % interval over cells: {100 * low:.1f} to {100 * high:.1f} %"
+            words = f"{words.removesuffix('.')} ({reach})."
         return words
 
     @cached_property

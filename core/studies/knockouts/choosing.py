@@ -116,6 +116,16 @@ def knocks_of(encoded: RankEncoded, row: int, config: KnockoutsConfig) -> list[K
     return found
 
 
+def _missing(encoded: RankEncoded, rows: np.ndarray, label: str, config: KnockoutsConfig) -> str:
+    """A label, and of genes that go together those that one cell lacks."""
+    genes = config.gene_groups[config.genes.index(label)]
+    if len(genes) == 1 or len(rows) > 1:
+        return label
+    there = set(encoded.cell(int(rows[0])).tolist())
+    lacking = [gene for gene in genes if encoded.vocabulary.token_of(gene) not in there]
+    return f"{', '.join(lacking)} of {label}"
+
+
 def for_mode(knocks: Sequence[Knock], mode: Mode) -> list[Knock]:
     """Those that a mode can do: a gene that a cell lacks can only be over-expressed."""
     return [k for k in knocks if k.ranks or mode is Mode.OVER_EXPRESS]
@@ -146,9 +156,10 @@ def require_some(
                 if len(rows) == 1
                 else f"any of the {len(rows):,} chosen cells"
             )
+            told = [_missing(encoded, rows, label, config) for label in absent]
             raise DataError(
                 f"Not among the ranked genes of {which}, so not to be knocked out there: "
-                f"{listing(absent)} (not expressed, or below the model's length); choose other "
+                f"{listing(told)} (not expressed, or below the model's length); choose other "
                 "cells, or over-express."
             )
     elif not possible:

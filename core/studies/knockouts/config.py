@@ -164,7 +164,6 @@ class KnockoutsConfig(StudyConfig):
     )
     modes: tuple[Mode, ...] = Field(
         DEFAULT_MODES,
-        min_length=1,
         title="Modes",
         description="delete and shift only together give the share that the rank explains.",
     )
@@ -237,6 +236,8 @@ class KnockoutsConfig(StudyConfig):
         if isinstance(value, str):
             names = sorted((mode.value for mode in Mode), key=len, reverse=True)
             value = re.findall("|".join(map(re.escape, names)), value)
+        if not value:
+            raise ValueError("choose at least one mode")
         return tuple(dict.fromkeys(value))
 
     @model_validator(mode="after")

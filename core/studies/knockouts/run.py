@@ -194,6 +194,7 @@ class _Run:
         }
         for mode, group in table.groupby("mode"):
             summary[f"auc/{mode}"] = float(group["auc"].median())
+            summary[f"auc_near/{mode}"] = float(group["auc_near"].median())
         return summary
 
     def _sets(self, analysis: Analysis) -> None:
