@@ -17,6 +17,18 @@ from scipy.stats import rankdata, spearmanr
 FEWEST = 3
 #: Genes on either side that the step itself is told from, apart from a trend along the whole cell.
 NEAR = 100
+#: Columns of :func:`read_outs`.
+READ_OUTS = (
+    "rank",
+    "median_above",
+    "median_below",
+    "step_height",
+    "auc",
+    "auc_near",
+    "spearman_with_rank",
+    "median",
+    "max",
+)
 
 
 @dataclass(frozen=True)
@@ -217,7 +229,7 @@ def read_outs(shift: np.ndarray, ranks: np.ndarray) -> pd.DataFrame:
                 "max": float(others.max()) if len(others) else np.nan,
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=list(READ_OUTS))
 
 
 def interval(

@@ -116,6 +116,12 @@ def test_read_outs_of_a_clean_artefact() -> None:
     assert (table["step_height"] > 9e-4).all()
 
 
+def test_read_outs_of_nothing_have_their_columns() -> None:
+    empty = read_outs(np.empty((0, 5)), np.array([], dtype=int))
+    assert list(empty.columns) == list(read_outs(RNG.random((1, 9)), np.array([4])).columns)
+    assert len(empty) == 0
+
+
 def test_interval_and_cells() -> None:
     middle, low, high = interval(RNG.normal(5, 1, 400))
     assert low < middle < high and high - low < 0.5

@@ -123,10 +123,8 @@ class Analysis:
             shift = without_others(result)
             ranks = result.ranks
             single = ranks >= 0
-            table = pd.DataFrame({"rank": ranks})
-            if single.any():
-                measured = read_outs(shift[single], ranks[single]).drop(columns="rank")
-                table = table.join(measured.set_index(np.flatnonzero(single)))
+            measured = read_outs(shift[single], ranks[single]).drop(columns="rank").astype(float)
+            table = pd.DataFrame({"rank": ranks}).join(measured.set_index(np.flatnonzero(single)))
             for at in np.flatnonzero(~single):  # put in as new: nothing stands above it
                 table.loc[at, "spearman_with_rank"] = rank_correlation(shift[at])
                 table.loc[at, "median"] = float(np.nanmedian(shift[at]))

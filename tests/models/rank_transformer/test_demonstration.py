@@ -39,17 +39,20 @@ def test_the_artefact_on_a_real_cell(shared_data: Path) -> None:
     deep = cells[[int(np.argmax(detected))]].copy()
     cell = encode(deep, loaded.vocabulary).cell(0)
     assert len(cell) >= 1950
-    ranks = [500, 1500]
+    ranks = [100, 500, 1500]
     found = {
         mode: knock_out(loaded.model, cell, ranks, mode)
         for mode in (Mode.DELETE, Mode.SHIFT_ONLY, Mode.PAIRED, Mode.ATTENTION_MASK)
     }
-    auc = {mode: read_outs(r.shift, r.ranks)["auc"].to_numpy() for mode, r in found.items()}
-    assert (auc[Mode.DELETE] >= 0.99).all()
-    assert (auc[Mode.SHIFT_ONLY] >= 0.99).all()
-    assert (np.abs(auc[Mode.ATTENTION_MASK] - 0.5) < 0.3).all()
+    outs = {mode: read_outs(r.shift, r.ranks) for mode, r in found.items()}
+    for column in ("auc", "auc_near"):
+        assert (outs[Mode.DELETE][column] >= 0.99).all()
+        assert (outs[Mode.SHIFT_ONLY][column] >= 0.99).all()
+    # a trend along the cell is no step: the genes on either side of the rank answer alike
+    assert (np.abs(outs[Mode.ATTENTION_MASK]["auc_near"] - 0.5) < 0.3).all()
+    assert (np.abs(outs[Mode.PAIRED]["auc_near"] - 0.5) < 0.3).all()
     assert positional_share(found[Mode.DELETE].shift, found[Mode.SHIFT_ONLY].shift) > 0.9
     mask = found[Mode.ATTENTION_MASK].shift
     paired = agreement(found[Mode.PAIRED].shift, mask, np.array(ranks))["spearman"]
     raw = agreement(found[Mode.DELETE].shift, mask, np.array(ranks))["spearman"]
-    assert (paired > 0.9).all() and (raw < paired).all()
+    assert (paired >= 0.95).all() and (raw < 0.9).all()
