@@ -12,6 +12,7 @@ from core.data import cell_rules, selections
 from core.data.cell_rules import ALL, ANY, Fulfilled
 from core.settings import get_settings
 from pages import _cells_figure as pictures
+from pages import _cells_rules as rules
 from pages import _cells_saved as saved
 from pages import _cells_scene as scenes
 from pages import _cells_view as views
@@ -24,7 +25,6 @@ from pages.components.text import plain
 #: Session memory of drawn shapes, of the clicked cell.
 SHAPES, CELL = "cells-shapes", "cells-clicked"
 LISTENER = "cells-listener"
-NOBODY = "none"
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def panel(view: CellView, scene: Scene) -> None:
     with guard():
         drawn(view, scene)
     with guard():
-        _rule_widgets(view, scene)
+        rules.widgets(view, scene)
         saved.listing(view)
 
 
@@ -124,13 +124,13 @@ def drawn(view: CellView, scene: Scene) -> None:
         _heard(view, scene)
         shapes = _shapes(view)
         _toolbar(view, scene, shapes)
-        rules = [_union(shapes)] if shapes else []
+        found = [_union(shapes)] if shapes else []
         if shapes and st.session_state.get("rule-shape-not"):
-            rules = [rules[0].negated()]
-        rules += rules_of(view, scene)
-        if rules:
+            found = [found[0].negated()]
+        found += rules.rules_of(view, scene)
+        if found:
             how = st.session_state.get("rule-how") or ALL
-            _result(view, scene, cell_rules.combine(rules, how), shapes)
+            _result(view, scene, cell_rules.combine(found, how), shapes)
         else:
             st.caption(
                 "Draw a lasso or a box in the figure (one in each panel, if you like), or choose "
@@ -162,72 +162,6 @@ def _toolbar(view: CellView, scene: Scene, shapes: list[Shape]) -> None:
 
 def _union(shapes: list[Shape]) -> Fulfilled:
     return cell_rules.combine([shape.rule for shape in shapes], ANY)
-
-
-def _rule_widgets(view: CellView, scene: Scene) -> None:
-    """Rules about groups, values and saved selections; each may be turned round."""
-    with st.expander("Rules: groups, values, saved selections", key="cells-rules"):
-        st.segmented_control(
-            "A cell must fulfil",
-            [ALL, ANY],
-            format_func=lambda h: f"{h} of these rules",
-            default=ALL,
-            required=True,
-            key="rule-how",
-        )
-        st.toggle("not what is drawn", key="rule-shape-not")
-        if view.groupings:
-            left, middle, right = st.columns([3, 4, 2], vertical_alignment="bottom")
-            column = left.selectbox("Column", view.groupings, key="rule-column")
-            middle.multiselect(
-                "is one of",
-                [str(c) for c in view.labels(column).cat.categories],
-                key=f"rule-values-{column}",
-            )
-            right.toggle("not", key="rule-group-not")
-        left, low, high, right = st.columns([3, 2, 2, 2], vertical_alignment="bottom")
-        name = left.selectbox("Value", _values(view, scene), key="rule-value")
-        low.number_input("above", value=0.0, key="rule-above", disabled=name == NOBODY)
-        high.number_input("up to", value=None, key="rule-upto", disabled=name == NOBODY)
-        right.toggle("not", key="rule-value-not")
-        if view.selections:
-            left, right = st.columns([7, 2], vertical_alignment="bottom")
-            names = [s.name for s in view.selections]
-            left.multiselect("in one of the saved selections", names, key="rule-saved")
-            right.toggle("not", key="rule-saved-not")
-
-
-def _values(view: CellView, scene: Scene) -> list[str]:
-    shown = [scene.colour.name] if scene.colour.values is not None else []
-    return [NOBODY, *dict.fromkeys([*shown, *view.numbers])]
-
-
-def rules_of(view: CellView, scene: Scene) -> list[Fulfilled]:
-    """The rules that the widgets ask for, read from the session."""
-    state = st.session_state
-    found = []
-    column = state.get("rule-column")
-    values = state.get(f"rule-values-{column}")
-    if column in view.groupings and values:
-        rule = cell_rules.has_label(view.labels(column), values, column)
-        found.append(_turned(rule, "rule-group-not"))
-    name = state.get("rule-value")
-    if name in _values(view, scene) and name != NOBODY:
-        own = name == scene.colour.name and scene.colour.values is not None
-        known = scene.colour.values if own else view.number(name)
-        assert known is not None
-        rule = cell_rules.between(known, state.get("rule-above"), state.get("rule-upto"), name)
-        found.append(_turned(rule, "rule-value-not"))
-    kept = {selection.name for selection in view.selections}
-    chosen = [name for name in state.get("rule-saved") or [] if name in kept]
-    if chosen:
-        rule = cell_rules.combine([Fulfilled(f"'{n}'", view.members(n)) for n in chosen], ANY)
-        found.append(_turned(rule, "rule-saved-not"))
-    return found
-
-
-def _turned(rule: Fulfilled, key: str) -> Fulfilled:
-    return rule.negated() if st.session_state.get(key) else rule
 
 
 def _result(view: CellView, scene: Scene, found: Fulfilled, shapes: list[Shape]) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 from core.metrics.energy import DISTANCES, Distance, permutation_test
 from core.metrics.energy_groups import energy_cells
 from core.plots import cell_strength as plots
-from pages import _cells_statistics as statistics
+from pages import _cells_energy as energy
 from pages._cells_compare_sets import condition_first
 from pages._cells_view import CellView
 from pages.components import figure
@@ -75,7 +75,7 @@ def _options(view: CellView) -> tuple[str | None, Distance, int, int]:
     return None if embedding == COMPUTE else embedding, distance, int(n_permutations), int(most)
 
 
-def _words(space: statistics.Space, distance: str, n_permutations: int) -> str:
+def _words(space: energy.Space, distance: str, n_permutations: int) -> str:
     return (
         "Energy distance: twice the mean distance between cells of the two groups, minus the mean "
         f"distances within each, in {plain(space.words)}, {plain(_DISTANCE_LABELS[distance])} "
@@ -106,8 +106,8 @@ def _by_type(view: CellView) -> None:
         types = st.selectbox("In each", [*others, _ALL], key="e_types", bind="query-params")
     kinds = None if types == _ALL else types
     embedding, distance, n_permutations, most = _options(view)
-    space = statistics.space(view, embedding, (condition, *([kinds] if kinds else [])), most, SEED)
-    table = statistics.by_type(
+    space = energy.space(view, embedding, (condition, *([kinds] if kinds else [])), most, SEED)
+    table = energy.by_type(
         view, space, condition, kinds, (group, reference), distance, n_permutations, most, SEED
     )
     tested = table[table["pvals"].notna()]
@@ -179,7 +179,7 @@ def _type_table(table: pd.DataFrame) -> None:
 
 def _shuffles(
     view: CellView,
-    space: statistics.Space,
+    space: energy.Space,
     condition: str,
     types: str | None,
     pair: tuple[str, str],
@@ -216,8 +216,8 @@ def _pairs(view: CellView) -> None:
         column = st.selectbox("Groups", view.groupings, key="e_col", bind="query-params")
     with right:
         embedding, distance, n_permutations, most = _options(view)
-    space = statistics.space(view, embedding, (column,), most, SEED)
-    found = statistics.matrix(view, space, column, distance, n_permutations, most, SEED)
+    space = energy.space(view, embedding, (column,), most, SEED)
+    found = energy.matrix(view, space, column, distance, n_permutations, most, SEED)
     pairs = found.pairs()
     apart = int((pairs["pvals_adj"] <= 0.05).sum())
     st.markdown(
