@@ -7,7 +7,7 @@ text carries the reason in its column ``fault``. Chemistry is judged later, by
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,8 @@ import pandas as pd
 from core.errors import DataError
 from core.molecules import reading_columns as columns_of
 from core.molecules import reading_sdf as sdf
-from core.molecules.parse import clean_name, split_name
+from core.molecules.parse import clean_name
+from core.molecules.reading_blocks import Block, Layout, blocks, cells_of, filled
 from core.molecules.reading_lines import has_mark, is_gzipped, read_lines
 
 CSV, TSV, SMI, SDF = "csv", "tsv", "smi", "sdf"
@@ -92,12 +93,12 @@ def preview(path: Path) -> FilePreview:
     kind = _kind(path, lines)
     if kind == SDF:
         return _preview_sdf(path)
-    filled = [line for line in lines[:_SAMPLED] if line.strip()]
-    if not filled:
+    first = filled(lines[:_SAMPLED])
+    if not first:
         raise DataError(f"The file {path.name} holds nothing but blank lines.")
-    separator = " " if kind == SMI else columns_of.guess_separator(filled)
+    separator = " " if kind == SMI else columns_of.guess_separator(first)
     kind = TSV if separator == "\t" and kind != SMI else kind
-    cells = [_cells(line, separator) for line in filled]
+    cells = [cells_of(line, separator) for line in first]
     if kind == SMI:
         header = columns_of.has_known_name(cells[0][:1])
     else:
@@ -156,21 +157,35 @@ def read_molecules(
     DataError
         Where the file cannot be read to its end, or a column does not exist.
     """
+    for block in read_blocks(path, smiles_column, id_column, size=chunk_size):
+        yield block.frame()
+
+
+def read_blocks(
+    path: Path,
+    smiles_column: str | None = None,
+    id_column: str | None = None,
+    *,
+    size: int = CHUNK,
+) -> Iterator[Block]:
+    """As :func:`read_molecules`, the rows raw: :meth:`Block.frame` makes the chunk."""
     path = Path(path)
-    about = preview(path)
+    yield from blocks(path, _layout(preview(path), smiles_column, id_column), size)
+
+
+def _layout(about: FilePreview, smiles_column: str | None, id_column: str | None) -> Layout:
     if about.kind == SDF:
-        rows: Iterator[tuple[str, str, str]] = _sdf_rows(path, _chosen(about, id_column, "id"))
-    else:
-        smiles = _chosen(about, smiles_column or about.smiles_column, "structure")
-        if smiles is None:
-            names = ", ".join(about.columns[:12])
-            raise DataError(
-                f"No column of {path.name} holds structures as far as can be seen "
-                f"({names}); choose the column of SMILES."
-            )
-        naming = _chosen(about, id_column or about.id_column or about.name_column, "id")
-        rows = _table_rows(read_lines(path), about, smiles, naming)
-    yield from _chunks(rows, chunk_size)
+        naming = _chosen(about, id_column, "id")
+        return Layout("", about.columns, "", naming, False)
+    smiles = _chosen(about, smiles_column or about.smiles_column, "structure")
+    if smiles is None:
+        names = ", ".join(about.columns[:12])
+        raise DataError(
+            f"No column of {about.path.name} holds structures as far as can be seen "
+            f"({names}); choose the column of SMILES."
+        )
+    naming = _chosen(about, id_column or about.id_column or about.name_column, "id")
+    return Layout(about.separator, about.columns, smiles, naming, about.header)
 
 
 def parse_text(text: str) -> pd.DataFrame:
@@ -181,40 +196,23 @@ def parse_text(text: str) -> pd.DataFrame:
     DataFrame
         As the chunks of :func:`read_molecules`; empty for blank text.
     """
-    lines = [line for line in text.removeprefix("\ufeff").splitlines() if line.strip()]
+    lines = filled(text.removeprefix("\ufeff").splitlines())
     if not lines:
-        return _frame([], 1)
-    first = lines[0]
+        return Block(1, [], Layout(" ", ("SMILES", "name"), "SMILES", "name", False)).frame()
     separator = columns_of.guess_separator(lines[:_SAMPLED])
-    table = separator in first and len(columns_of.split(first, separator)) > 1
-    if not table:
-        words = first.split()
-        if columns_of.has_known_name(words[:1]):
-            lines = lines[1:]
-        return _frame([(*_smi(line), "") for line in lines], 1)
-    cells = [columns_of.split(line, separator) for line in lines]
-    header = columns_of.is_header(cells[0])
-    width = len(cells[0]) if header else max(map(len, cells))
-    names = _unique(cells[0], width) if header else _unnamed(width, CSV)
-    smiles, id_column, name = columns_of.guess_columns(names, cells[1:] if header else cells)
-    smiles = smiles or names[0]
-    naming = id_column or name or (next((n for n in names if n != smiles), None))
-    about = FilePreview(
-        Path("text"),
-        CSV,
-        False,
-        False,
-        separator,
-        header,
-        tuple(names),
-        smiles,
-        id_column,
-        name,
-        len(lines),
-        True,
-        pd.DataFrame(),
-    )
-    return _frame(list(_table_rows(iter(lines), about, smiles, naming)), 1)
+    if separator not in lines[0] or len(columns_of.split(lines[0], separator)) < 2:
+        header = columns_of.has_known_name(lines[0].split()[:1])
+        layout = Layout(" ", ("SMILES", "name"), "SMILES", "name", header)
+    else:
+        cells = [columns_of.split(line, separator) for line in lines]
+        header = columns_of.is_header(cells[0])
+        width = len(cells[0]) if header else max(map(len, cells))
+        names = _unique(cells[0], width) if header else _unnamed(width, CSV)
+        smiles, id_column, name = columns_of.guess_columns(names, cells[1:] if header else cells)
+        smiles = smiles or names[0]
+        naming = id_column or name or (next((n for n in names if n != smiles), None))
+        layout = Layout(separator, tuple(names), smiles, naming, header)
+    return Block(1, lines[layout.header :], layout).frame()
 
 
 def _kind(path: Path, lines: list[str]) -> str:
@@ -229,12 +227,6 @@ def _kind(path: Path, lines: list[str]) -> str:
     # A .txt: lines "SMILES name", unless a separator of tables is there.
     first = next((line for line in lines if line.strip()), "")
     return CSV if any(separator in first for separator in columns_of.SEPARATORS) else SMI
-
-
-def _cells(line: str, separator: str) -> list[str]:
-    if separator == " ":
-        return [part for part in split_name(line) if part]
-    return [cell.strip() for cell in columns_of.split(line, separator)]
 
 
 def _first_two(names: list[str]) -> tuple[str | None, str | None, str | None]:
@@ -260,14 +252,14 @@ def _unnamed(width: int, kind: str) -> list[str]:
 
 
 def _count(path: Path, lines: list[str], limit: int, header: bool) -> tuple[int, bool]:
-    filled = sum(bool(line.strip()) for line in lines) - header
+    n = len(filled(lines)) - header
     if len(lines) < limit:
-        return max(filled, 0), True
+        return max(n, 0), True
     if not is_gzipped(path):
-        return max(filled, _line_ends(path) - header), False  # some of the lines may be blank
+        return max(n, _line_ends(path) - header), False  # some of the lines may be blank
     read = sum(len(line.encode("utf-8", errors="replace")) + 1 for line in lines)
     size = path.stat().st_size * 3  # SMILES tables pack about 3 : 1
-    return max(filled, int(size * len(lines) / max(read, 1))), False
+    return max(n, int(size * len(lines) / max(read, 1))), False
 
 
 def _line_ends(path: Path) -> int:
@@ -315,63 +307,3 @@ def _chosen(about: FilePreview, column: str | None, what: str) -> str | None:
             f"{', '.join(about.columns[:12])}."
         )
     return column
-
-
-def _smi(line: str) -> tuple[str, str]:
-    smiles, name = split_name(line)
-    return name, smiles
-
-
-def _table_rows(
-    lines: Iterable[str], about: FilePreview, smiles: str, naming: str | None
-) -> Iterator[tuple[str, str, str]]:
-    """``(id, smiles, fault)`` of each line that is not blank."""
-    at = about.columns.index(smiles)
-    named = about.columns.index(naming) if naming is not None else None
-    width, separator = len(about.columns), about.separator
-    skip = about.header
-    for line in lines:
-        if not line.strip():
-            continue
-        if skip:
-            skip = False
-            continue
-        cells = _cells(line, separator)
-        fault = ""
-        if len(cells) > width:
-            fault = f"The row has {len(cells)} fields where the table has {width} columns."
-        elif len(cells) <= at:
-            fault = f"The row has {len(cells)} fields and ends before the column '{smiles}'."
-        text = cells[at] if at < len(cells) else line.strip()
-        name = cells[named] if named is not None and named < len(cells) else ""
-        yield clean_name(name), text, fault
-
-
-def _sdf_rows(path: Path, naming: str | None) -> Iterator[tuple[str, str, str]]:
-    for record in sdf.read_records(path):
-        if not any(line.strip() for line in record):
-            yield "", "", "The record is empty."
-            continue
-        smiles, fault = sdf.smiles_of(record)
-        given = sdf.tags(record).get(naming, "") if naming not in {None, "title"} else ""
-        yield clean_name(given) or sdf.title(record), smiles, fault
-
-
-def _chunks(rows: Iterator[tuple[str, str, str]], size: int) -> Iterator[pd.DataFrame]:
-    start = 1
-    while block := list(islice(rows, size)):
-        yield _frame(block, start)
-        start += len(block)
-
-
-def _frame(block: list[tuple[str, str, str]], start: int) -> pd.DataFrame:
-    """One chunk; a row without a name is called by its number."""
-    numbers = range(start, start + len(block))
-    return pd.DataFrame(
-        {
-            "row": pd.Series(numbers, dtype="int64"),
-            "id": [name or f"row {n}" for n, (name, _, _) in zip(numbers, block, strict=True)],
-            "smiles": [text for _, text, _ in block],
-            "fault": [fault for _, _, fault in block],
-        }
-    )

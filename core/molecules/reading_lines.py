@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterator
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import cast
 
 from core.errors import DataError
 
@@ -14,6 +15,8 @@ GZIP_MAGIC = b"\x1f\x8b"
 BOM = b"\xef\xbb\xbf"
 #: A longer line is cut here; what is left of it is far beyond the longest SMILES that is read.
 MAX_LINE = 2**18
+#: Bytes that are read at once; not more than a line may have.
+BLOCK = MAX_LINE
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -34,7 +37,13 @@ def is_gzipped(path: Path) -> bool:
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """Lines without their ends, one at a time; a line is never longer than :data:`MAX_LINE`.
+    """Lines without their ends, one at a time; see :func:`read_line_blocks`."""
+    for lines in read_line_blocks(path):
+        yield from lines
+
+
+def read_line_blocks(path: Path) -> Iterator[list[str]]:
+    """Lines without their ends, many at a time; one is never longer than :data:`MAX_LINE`.
 
     Bytes that are no UTF-8 become U+FFFD, so that the row is refused with a reason instead of
     ending the whole file.
@@ -49,11 +58,13 @@ def read_lines(path: Path) -> Iterator[str]:
     n = 0
     try:
         with gzip.open(path, "rb") if gzipped else path.open("rb") as raw:
-            for line in _bounded(cast(BinaryIO, raw)):
+            for lines in _bounded(cast(BufferedIOBase, raw)):
                 if n == 0:
-                    line = _without_mark(line, path)
-                n += 1
-                yield line.decode("utf-8", errors="replace").rstrip("\r\n")
+                    lines[0] = _without_mark(lines[0], path)
+                n += len(lines)
+                text = b"\n".join(lines).decode("utf-8", errors="replace")
+                found = text.split("\n")
+                yield [line.rstrip("\r") for line in found] if "\r" in text else found
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise DataError(
             f"The gzip file {path.name} is cut short or damaged after line {n:,}: "
@@ -63,14 +74,17 @@ def read_lines(path: Path) -> Iterator[str]:
         raise DataError(f"The file {path.name} is empty.")
 
 
-def _bounded(raw: BinaryIO) -> Iterator[bytes]:
-    while line := raw.readline(MAX_LINE):
-        whole = line
-        while not line.endswith(b"\n"):
-            line = raw.readline(MAX_LINE)
-            if not line:
-                break
-        yield whole
+def _bounded(raw: BufferedIOBase) -> Iterator[list[bytes]]:
+    """Lines of one block after the other; the end of a line that is too long is let go."""
+    open_line = b""
+    while block := raw.read1(BLOCK):
+        lines = block.split(b"\n")
+        lines[0] = (open_line + lines[0])[:MAX_LINE]
+        open_line = lines.pop()
+        if lines:
+            yield lines
+    if open_line:
+        yield [open_line]
 
 
 def _without_mark(line: bytes, path: Path) -> bytes:

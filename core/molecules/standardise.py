@@ -14,16 +14,20 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from rdkit import Chem, rdBase
+from rdkit.Chem import rdqueries
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
 from core.molecules.parse import MAX_ATOMS, MAX_DEPTH, MoleculeError
 
-_NITRO = re.compile(r"\[N\+\]\(=O\)\[O-\]|\[O-\]\[N\+\]\(=O\)|O=\[N\+\]\(\[O-\]\)")
-#: SMILES that the whole pipeline leaves as they are: organic-subset atoms, [nH] and
-#: stereo centres only; no dot, charge, isotope, explicit valence or atom outside the subset.
-_CLEAN = re.compile(r"(?:Br|Cl|[BCNOPSFIbcnops]|\[(?:nH|C@@?H?|[CNOS]H?)\]|[-=#:()/\\%0-9])+")
-#: ``s1=O`` and the like, which the parser turns into a sulfoxide.
-_AROMATIC_SULFUR_OXO = re.compile(r"s[0-9%()]*=|=s")
+_NITRO = re.compile(
+    r"\[N\+\]\(=O\)\[O-\]|\[O-\]\[N\+\]\(=O\)|O=\[N\+\]\(\[O-\]\)|\[N\+\]\(\[O-\]\)=O"
+)
+#: SMILES that the whole pipeline leaves as they are have only atoms of the organic subset, and in
+#: brackets [nH], stereo centres, silicon and nitrogen that is charged for good; no dot, anion,
+#: isotope or explicit valence. (Any other order of these letters is no SMILES.)
+_ORGANIC = "BCNOPSFIbcnopslr-=#:()/\\%0123456789"
+_PLAIN_BRACKET = re.compile(r"\[(?:C@@?H?|nH|[CNOS]H?|[Nn]\+|Si)\]")
+_SULFONE = re.compile(r"S\d?\(=O\)\(=O\)|O=S\d?\(=O\)")
 #: Atoms and bonds only: sanitised by the caller, hydrogens and stereochemistry left alone.
 _UNPERCEIVED: Any = Chem.SmilesParserParams()
 _UNPERCEIVED.parseName = False
@@ -39,7 +43,16 @@ _ENOUGH: Any = (
     | Chem.SanitizeFlags.SANITIZE_SETAROMATICITY
     | Chem.SanitizeFlags.SANITIZE_ADJUSTHS
 )
+_REST: Any = (
+    Chem.SanitizeFlags.SANITIZE_FINDRADICALS
+    | Chem.SanitizeFlags.SANITIZE_SETCONJUGATION
+    | Chem.SanitizeFlags.SANITIZE_SETHYBRIDIZATION
+    | Chem.SanitizeFlags.SANITIZE_CLEANUPCHIRALITY
+)
+_LABELLED = rdqueries.IsotopeGreaterQueryAtom(0)
 _SULFOXIDE = Chem.MolFromSmarts("[!O][S+0;D3](=O)[!O]")
+#: An iminium may have a neutral form; a quaternary nitrogen and a nitro group have none.
+_IMINIUM = Chem.MolFromSmarts("[N+;!X4;!$([N+](=O)[O-])]")
 
 FRAGMENT, CHARGE, ISOTOPE, METAL, GROUPS, TAUTOMER = (
     "largest part kept",
@@ -77,11 +90,29 @@ def is_clean(smiles: str, mol: Chem.Mol) -> bool:
 
     A test holds this against the whole pipeline on the LINCS compounds.
     """
-    if not _CLEAN.fullmatch(_NITRO.sub("", smiles)):
-        return False
-    if "S" not in smiles and not _AROMATIC_SULFUR_OXO.search(smiles):
+    return _looks_clean(smiles) and not _has_doubtful_group(smiles, mol)
+
+
+def _looks_clean(smiles: str) -> bool:
+    plain = smiles
+    if "[" in plain:
+        plain = _PLAIN_BRACKET.sub("", _without_nitro(plain))
+    return plain != "" and not plain.strip(_ORGANIC)
+
+
+def _without_nitro(smiles: str) -> str:
+    return _NITRO.sub("", smiles) if "+" in smiles else smiles
+
+
+def _has_doubtful_group(smiles: str, mol: Chem.Mol) -> bool:
+    """Whether a sulfoxide or an iminium is there; the text spares most molecules the search."""
+    if "+" in smiles and "+" in _without_nitro(smiles) and mol.HasSubstructMatch(_IMINIUM):
         return True
-    return not mol.HasSubstructMatch(_SULFOXIDE)
+    if "S" not in smiles and "s" not in smiles:
+        return False
+    rest = _SULFONE.sub("", smiles)
+    sulfur, oxo = "S" in rest or "s" in rest, "=O" in rest or "O=" in rest
+    return sulfur and oxo and mol.HasSubstructMatch(_SULFOXIDE)
 
 
 def read_clean(text: str) -> Chem.Mol | None:
@@ -89,17 +120,20 @@ def read_clean(text: str) -> Chem.Mol | None:
 
     For fingerprints that do not look at stereochemistry, whose perception is a quarter of a
     parse. None wherever the text is not plainly clean: then the long way, :func:`parse_line` and
-    :func:`standardise`, decides and gives the reasons.
+    :func:`standardise`, decides and gives the reasons. :func:`complete` perceives the rest.
     """
-    if len(text) > MAX_ATOMS or not _CLEAN.fullmatch(_NITRO.sub("", text)):
-        return None
-    if text.count("(") > MAX_DEPTH:
+    if len(text) > MAX_ATOMS or text.count("(") > MAX_DEPTH or not _looks_clean(text):
         return None
     mol = Chem.MolFromSmiles(text, _UNPERCEIVED)
     if mol is None or Chem.SanitizeMol(mol, _ENOUGH, catchErrors=True):
         return None
-    if ("S" in text or _AROMATIC_SULFUR_OXO.search(text)) and mol.HasSubstructMatch(_SULFOXIDE):
-        return None
+    return None if _has_doubtful_group(text, mol) else mol
+
+
+def complete(mol: Chem.Mol) -> Chem.Mol:
+    """``mol`` of :func:`read_clean`, changed in place to what a whole parse gives."""
+    Chem.SanitizeMol(mol, _REST)
+    Chem.AssignStereochemistry(mol, cleanIt=True, force=True)
     return mol
 
 
@@ -129,10 +163,18 @@ def standardise(
         return Standardised(mol)
     with rdBase.BlockLogs():
         try:
-            return _pipeline(mol, tautomer, explain)
+            done = _pipeline(mol, tautomer, explain)
+            # Ferrocene's rings, for one, come out as radicals whose SMILES RDKit does not read.
+            sound = Chem.MolFromSmiles(done.smiles) is not None
         except (ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:120]
             raise MoleculeError(f"The molecule cannot be standardised: {reason}.") from None
+    if not sound:
+        raise MoleculeError(
+            f"The molecule cannot be standardised: what is left of it ({done.smiles}) is no "
+            "possible molecule."
+        )
+    return done
 
 
 def _pipeline(mol: Chem.Mol, tautomer: bool, explain: bool = True) -> Standardised:
@@ -164,7 +206,7 @@ def _pipeline(mol: Chem.Mol, tautomer: bool, explain: bool = True) -> Standardis
         note(FRAGMENT)
     if current.GetNumHeavyAtoms() == 0:
         raise MoleculeError("Nothing but hydrogen is left of the molecule.")
-    if any(atom.GetIsotope() for atom in current.GetAtoms()):
+    if len(current.GetAtomsMatchingQuery(_LABELLED)):
         rdMolStandardize.IsotopeParentInPlace(current, skipStandardize=True)
         note(ISOTOPE)
     _uncharger().unchargeInPlace(current)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -48,7 +49,12 @@ class Predictor:
         self.pipeline, self.members, self.weights = pipeline, members, weights
         self.genes, self.compounds = genes, compounds
         self.cell_types = list(pipeline.state()["cell_types"])
-        self._by_structure = {
+
+    @cached_property
+    def _by_structure(self) -> dict[str, str]:
+        """Names of training compounds by canonical SMILES; a screen has no use for them."""
+        compounds = self.compounds
+        return {
             key: name
             for name, smiles in zip(compounds["sm_name"], compounds["SMILES"], strict=True)
             if (key := _canonical(smiles))

@@ -8,7 +8,7 @@ one fingerprint only; the arrays are the same (a test holds the two together).
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,8 +24,12 @@ from core.featurizers.kernel_views import KERNEL, VIEWS
 from core.featurizers.morgan import Morgan
 from core.featurizers.pipeline import FeaturePipeline
 from core.molecules.parse import parse
+from core.molecules.standardise import complete
 
 RADIUS, LENGTH = 2, 2048
+#: RDKit packs sparse counts as four words (version, width, length, entries) and then pairs of
+#: position and count.
+_HEAD = 4
 
 
 @dataclass
@@ -86,6 +90,10 @@ class Molecules:
         """Canonical SMILES of one molecule."""
         return Chem.MolToSmiles(self.mols[row])
 
+    def alike(self, similarity: np.ndarray) -> np.ndarray:
+        """Rows that may be a training compound: those with all its bits."""
+        return np.flatnonzero(similarity >= 1.0)
+
     def named(self, names: Sequence[str]) -> Molecules:
         """The same molecules under other names, with what was computed of them."""
         other = copy.copy(self)
@@ -98,22 +106,28 @@ class CountedMolecules(Molecules):
 
     A parsed molecule is quickest looked at at once and let go: two thousand of them held together
     cost a quarter more time. Whatever else asks for the molecules reads them anew.
+
+    Parameters
+    ----------
+    known
+        Prints of training compounds (:func:`count_print`): a molecule that has one is written
+        canonically while it is at hand.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, known: Container[bytes] = frozenset()) -> None:
         self.texts: list[str] = []
-        self._positions: list[int] = []
-        self._values: list[int] = []
-        self._ends: list[int] = [0]
+        self._known_prints = known
+        self._prints: list[bytes] = []
         self._sizes: list[tuple[int, int]] = []
+        self._canonical: dict[int, str] = {}
         self._make = generator("morgan", RADIUS, LENGTH).GetCountFingerprint
 
     def add(self, mol: Chem.Mol, text: str) -> None:
-        """Take in a standardised molecule, written ``text``; its stereochemistry is not used."""
-        found = self._make(mol).GetNonzeroElements()
-        self._positions.extend(found)
-        self._values.extend(found.values())
-        self._ends.append(len(self._positions))
+        """Take in a standardised molecule, written ``text``; it may come from :func:`read_clean`."""
+        found = self._make(mol).ToBinary()
+        if found in self._known_prints:
+            self._canonical[len(self.texts)] = Chem.MolToSmiles(complete(mol))
+        self._prints.append(found)
         self._sizes.append((mol.GetNumAtoms(), mol.GetNumBonds()))
         self.texts.append(text)
 
@@ -128,19 +142,26 @@ class CountedMolecules(Molecules):
         return [parse(text) for text in self.texts]
 
     def canonical(self, row: int) -> str:
-        """Canonical SMILES of one molecule, read anew."""
-        return Chem.MolToSmiles(parse(self.texts[row]))
+        """Canonical SMILES of one molecule."""
+        return self._canonical.get(row) or Chem.MolToSmiles(parse(self.texts[row]))
+
+    def alike(self, similarity: np.ndarray) -> np.ndarray:
+        """Rows that may be a training compound: those with all its counts."""
+        return np.fromiter(self._canonical, dtype=np.int64, count=len(self._canonical))
 
     @cached_property
     def sparse_counts(self) -> sparse.csr_matrix:
         """Morgan counts, uint32 CSR ``(n, 2048)``."""
+        words = np.frombuffer(b"".join(self._prints), dtype="<u4")
+        sizes = np.asarray([len(found) for found in self._prints], dtype=np.int64) // 4
+        inside = np.ones(len(words), dtype=bool)
+        starts = np.cumsum(sizes) - sizes
+        inside[(starts[:, None] + np.arange(_HEAD)).ravel()] = False
+        pairs = words[inside]
+        ends = np.concatenate([[0], np.cumsum((sizes - _HEAD) // 2)])
         return sparse.csr_matrix(
-            (
-                np.asarray(self._values, dtype=np.uint32),
-                np.asarray(self._positions, dtype=np.int32),
-                np.asarray(self._ends, dtype=np.int32),
-            ),
-            shape=(len(self.texts), LENGTH),
+            (pairs[1::2].astype(np.uint32), pairs[::2].astype(np.int32), ends.astype(np.int32)),
+            shape=(len(self._prints), LENGTH),
         )
 
     @cached_property
@@ -152,6 +173,11 @@ class CountedMolecules(Molecules):
     def sizes(self) -> np.ndarray:
         """Atoms and bonds of each molecule, uint64 ``(n, 2)``."""
         return np.asarray(self._sizes, dtype=np.uint64).reshape(-1, 2)
+
+
+def count_print(mol: Chem.Mol) -> bytes:
+    """The Morgan counts of a molecule as RDKit packs them; equal for equal counts."""
+    return bytes(generator("morgan", RADIUS, LENGTH).GetCountFingerprint(mol).ToBinary())
 
 
 class FeatureMaker:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,8 +29,17 @@ def rejected_file(folder: Path, index: int) -> Path:
 
 def write_table(path: Path, table: pa.Table) -> None:
     """Write parquet whole or not at all."""
-    part = path.with_name(f".{path.name}.{id(table):x}.part")
-    pq.write_table(table, part, compression="zstd")
+    write_parts(path, iter([table]))
+
+
+def write_parts(path: Path, tables: Iterator[pa.Table]) -> None:
+    """Write tables of one schema as one parquet file, a row group each, whole or not at all."""
+    first = next(tables)
+    part = path.with_name(f".{path.name}.{id(first):x}.part")
+    with pq.ParquetWriter(part, first.schema, compression="zstd") as writer:
+        writer.write_table(first)
+        for table in tables:
+            writer.write_table(table)
     part.replace(path)
 
 

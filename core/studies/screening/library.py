@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import pandas as pd
 
 from core.data.signatures import Signature
 from core.errors import DataError
-from core.molecules.reading import preview, read_molecules
+from core.molecules.reading import preview, read_blocks
 from core.settings import Settings, get_settings
 
 UPLOADS = "uploads"
@@ -91,6 +92,37 @@ def resolve_file(name: str, settings: Settings) -> Path:
     raise DataError(f"There is no file '{name}', neither in the uploads nor as a path.")
 
 
+class Rows(Protocol):
+    """Consecutive rows of an input, numbered from ``start``."""
+
+    @property
+    def start(self) -> int:
+        """Number of the first row; the input's first one is 1."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def texts(self) -> tuple[list[str], list[str], list[str]]:
+        """Identifiers, SMILES and faults; a row without fault can be looked at."""
+        ...
+
+
+@dataclass(frozen=True)
+class Compounds:
+    """Compounds of a data set, as :class:`Rows`."""
+
+    start: int
+    ids: list[str]
+    smiles: list[str]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def texts(self) -> tuple[list[str], list[str], list[str]]:
+        """Names, SMILES and no fault."""
+        return self.ids, self.smiles, [""] * len(self)
+
+
 class MoleculeSource:
     """The rows of a screen's input, in chunks of one size, the same ones each time."""
 
@@ -122,16 +154,15 @@ class MoleculeSource:
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    def chunks(self, size: int) -> Iterator[pd.DataFrame]:
-        """Chunks as :func:`core.molecules.reading.read_molecules` makes them."""
+    def chunks(self, size: int) -> Iterator[Rows]:
+        """Blocks of rows, raw as :func:`core.molecules.reading.read_blocks` cuts them."""
         if self.path is not None:
-            yield from read_molecules(
-                self.path, self.smiles_column, self.id_column, chunk_size=size
-            )
+            yield from read_blocks(self.path, self.smiles_column, self.id_column, size=size)
             return
         rows = self._compounds()
         for start in range(0, len(rows), size):
-            yield rows.iloc[start : start + size].reset_index(drop=True)
+            part = rows.iloc[start : start + size]
+            yield Compounds(start + 1, part["id"].tolist(), part["smiles"].tolist())
 
     def _compounds(self) -> pd.DataFrame:
         if self._rows is None:
@@ -143,10 +174,8 @@ class MoleculeSource:
             obs = obs.drop_duplicates("sm_name")
             self._rows = pd.DataFrame(
                 {
-                    "row": range(1, len(obs) + 1),
                     "id": obs["sm_name"].astype(str).to_numpy(),
                     "smiles": obs["SMILES"].fillna("").astype(str).to_numpy(),
-                    "fault": "",
                 }
             )
         return self._rows

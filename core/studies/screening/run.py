@@ -180,7 +180,7 @@ def _tasks(
         if files.chunk_file(folder, index).exists() and files.rejected_file(folder, index).exists():
             tally.skip(len(chunk))
         else:
-            yield ChunkTask.of(folder, index, chunk)
+            yield ChunkTask(str(folder), index, chunk)
 
 
 def _keep_responses(folder: Path, config: ScreeningConfig) -> None:

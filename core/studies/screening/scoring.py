@@ -9,9 +9,8 @@ import numpy as np
 from core.metrics.connectivity import upper_tail_p_values
 from core.models.forest import Forest
 from core.models.memory import MemoryModel
-from core.molecules.parse import MoleculeError, parse_line
-from core.molecules.standardise import standardise
 from core.studies.perturbation.predictor import Predictor
+from core.studies.screening.domain import Domain
 from core.studies.screening.features import FeatureMaker, Molecules
 from core.studies.screening.folding import FoldedEnsemble
 from core.studies.screening.objectives import Objective
@@ -56,10 +55,16 @@ class Scorer:
         What is scored.
     cell_types
         In which; the score is their mean.
+    domain
+        The predictor's training compounds, where they are learnt already.
     """
 
     def __init__(
-        self, predictor: Predictor, objective: Objective, cell_types: tuple[str, ...]
+        self,
+        predictor: Predictor,
+        objective: Objective,
+        cell_types: tuple[str, ...],
+        domain: Domain | None = None,
     ) -> None:
         self.predictor, self.objective, self.cell_types = predictor, objective, cell_types
         weights = dict(zip(predictor.members, predictor.weights, strict=True))
@@ -70,79 +75,41 @@ class Scorer:
         )
         if objective.foldable:
             self._fold()
-        self._learn_compounds()
+        self.domain = Domain(predictor.compounds) if domain is None else domain
 
     def _fold(self) -> None:
         """Fold the signature, and the random ones joined over the members, into the last steps."""
         self._signature = self.ensemble.fold(self.objective.vector[:, None])
-        self._null: list[tuple[np.ndarray, np.ndarray]] = []
+        self._null = np.zeros((0, 0), dtype=np.float32)
         if self.objective.n_permutations:
             folded = self.ensemble.fold(self.objective.null_vectors)
-            self._null = [
-                (offset.astype(np.float32), basis.astype(np.float32)) for offset, basis in folded
-            ]
-
-    def _learn_compounds(self) -> None:
-        """Standardised training compounds: the domain, and whom a new molecule may be."""
-        names, mols = [], []
-        compounds = self.predictor.compounds
-        for name, smiles in zip(compounds["sm_name"], compounds["SMILES"], strict=True):
-            parsed = parse_line(str(smiles))
-            if parsed.mol is None:
-                continue
-            try:
-                mols.append(standardise(parsed.mol, parsed.text).mol)
-                names.append(str(name))
-            except MoleculeError:
-                continue
-        self.training = Molecules(mols, names)
-        self._by_structure = dict(zip(self.training.smiles, names, strict=True))
-        self._training_bits = np.ascontiguousarray(self.training.bits.toarray().T)
-        self._training_on = self._training_bits.sum(axis=0)
-
-    def nearest(self, molecules: Molecules) -> tuple[np.ndarray, np.ndarray]:
-        """Nearest training compound of each molecule: its position and Tanimoto similarity."""
-        both = molecules.bits @ self._training_bits
-        on = np.asarray(molecules.bits.sum(axis=1)).ravel()
-        either = on[:, None] + self._training_on[None, :]
-        either -= both
-        np.maximum(either, 1.0, out=either)
-        similarity = np.divide(both, either, out=both)
-        best = similarity.argmax(axis=1)
-        return best, similarity[np.arange(len(best)), best].astype(np.float32)
-
-    def name_known(self, molecules: Molecules, similarity: np.ndarray) -> list[str]:
-        """Training name of each molecule that is a training compound, else an empty text.
-
-        Only a molecule with the fingerprint of a training compound can be one.
-        """
-        names = [""] * len(molecules)
-        for row in np.flatnonzero(similarity >= 1.0):
-            names[row] = self._by_structure.get(molecules.canonical(int(row)), "")
-        return names
+            offset = self.ensemble.join([own for own, _ in folded])
+            rows = [w * basis for w, (_, basis) in zip(self.ensemble.weights, folded, strict=True)]
+            self._null = np.vstack([offset, *rows]).astype(np.float32)
 
     def score(self, molecules: Molecules, *, p_values: bool = True) -> Scores:
         """Scores in every cell type; see :class:`Scores`."""
         p_values = p_values and self.objective.n_permutations > 0
         views = self.features.molecule_views(molecules)
-        by_type, members = [], []
-        null = None
-        if p_values and self.objective.foldable:
-            shape = (len(molecules), self.objective.n_permutations)
-            null = np.zeros(shape, dtype=np.float32)
-        hiddens = []
+        by_type, members, hiddens, all_norms = [], [], [], []
         for cell_type in self.cell_types:
             inputs = self.features.inputs(molecules, cell_type, views)
             hidden = self.ensemble.hidden(inputs)
             hiddens.append(hidden)
-            joined, own = self._of_hidden(hidden, null)
+            norms = (
+                self.ensemble.norms(hidden)
+                if self.objective.foldable and self.objective.normed
+                else None
+            )
+            joined, own = self._of_hidden(hidden, norms)
+            all_norms.append(norms)
             by_type.append(joined)
             members.append(own)
         by_cell_type = np.stack(by_type, axis=1)
         score = by_cell_type.mean(axis=1)
         p_value = np.full(len(score), np.nan)
-        if null is not None:
-            p_value = upper_tail_p_values(score, null / len(self.cell_types))
+        if p_values and self.objective.foldable:
+            p_value = self._folded_p_value(score, hiddens, all_norms)
         elif p_values:
             p_value = self._sampled_p_value(score, hiddens)
         return Scores(score, by_cell_type, self._spread(np.mean(members, axis=0)), p_value)
@@ -153,9 +120,9 @@ class Scorer:
         return self.ensemble.responses(self.ensemble.hidden(inputs))
 
     def _of_hidden(
-        self, hidden: list[np.ndarray], null: np.ndarray | None
+        self, hidden: list[np.ndarray], norms: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Joined scores ``(n,)`` and the members' own ``(n_members, n)``; adds to ``null``."""
+        """Joined scores ``(n,)`` and the members' own ``(n_members, n)``."""
         if not self.objective.foldable:
             return self._long_way(hidden)
         raw = [
@@ -163,18 +130,33 @@ class Scorer:
             for h, (offset, basis) in zip(hidden, self._signature, strict=True)
         ]
         joined, own = self.ensemble.join(raw), np.stack(raw)
-        norms = np.ones(len(joined))
-        if self.objective.normed:
-            norms = self.ensemble.norms(hidden)
+        if norms is not None:
             joined = _divide(joined, norms)
             single = len(raw) == 1
             own = joined[None] if single else _divide(own, self.ensemble.member_norms(hidden))
-        if null is not None:
-            random = self.ensemble.join(
-                [o + h.astype(np.float32) @ b for h, (o, b) in zip(hidden, self._null, strict=True)]
-            )
-            null += _divide(random, norms[:, None].astype(np.float32))
         return joined, own
+
+    def _folded_p_value(
+        self,
+        score: np.ndarray,
+        hiddens: list[list[np.ndarray]],
+        norms: list[np.ndarray | None],
+    ) -> np.ndarray:
+        """P-values against every random signature, folded likewise: a block stays in the cache."""
+        p_value = np.empty(len(score))
+        observed = score.astype(np.float32)
+        for rows in _row_blocks(len(score)):
+            one = np.ones((len(rows), 1), dtype=np.float32)
+            null = np.zeros((len(rows), self._null.shape[1]), dtype=np.float32)
+            for hidden, norm in zip(hiddens, norms, strict=True):
+                joined = np.concatenate([one, *(h[rows] for h in hidden)], 1, dtype=np.float32)
+                scale = np.full((len(rows), 1), 1 / len(hiddens))
+                if norm is not None:
+                    scale = _divide(scale, norm[rows, None])
+                joined *= scale.astype(np.float32)
+                null += joined @ self._null
+            p_value[rows] = upper_tail_p_values(observed[rows], null)
+        return p_value
 
     def _long_way(self, hidden: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         joined, own = [], []

@@ -24,7 +24,9 @@ from core.studies.perturbation.files import read_json
 from core.studies.perturbation.predictor import Predictor
 from core.studies.screening import files
 from core.studies.screening.config import ScreeningConfig
+from core.studies.screening.domain import Domain
 from core.studies.screening.features import LENGTH, CountedMolecules, Molecules
+from core.studies.screening.library import Rows
 from core.studies.screening.memory import peak_mb
 from core.studies.screening.objectives import Objective, resolve
 from core.studies.screening.scoring import Scorer
@@ -36,20 +38,11 @@ _RANDOM = np.random.default_rng(20170).integers(1, 2**63, size=LENGTH + 2, dtype
 
 @dataclass(frozen=True)
 class ChunkTask:
-    """One chunk's rows, as they travel to a worker."""
+    """One chunk's rows, as they travel to a worker: raw, so that it understands them."""
 
     folder: str
     index: int
-    rows: list[int]
-    ids: list[str]
-    texts: list[str]
-    faults: list[str]
-
-    @classmethod
-    def of(cls, folder: Path, index: int, chunk: pd.DataFrame) -> ChunkTask:
-        """The task of one chunk of :meth:`MoleculeSource.chunks`."""
-        columns = (chunk[name].tolist() for name in ("row", "id", "smiles", "fault"))
-        return cls(str(folder), index, *columns)
+    rows: Rows
 
 
 @dataclass(frozen=True)
@@ -82,6 +75,11 @@ def _predictor(model_folder: str, device: str) -> Predictor:
     return Predictor.load(Path(model_folder), settings)
 
 
+@lru_cache(maxsize=1)
+def _domain(model_folder: str, device: str) -> Domain:
+    return Domain(_predictor(model_folder, device).compounds)
+
+
 @lru_cache(maxsize=2)
 def load_scorer(folder: str, written: float) -> Scorer:
     """The scorer of the screen in ``folder``, made once a process.
@@ -101,7 +99,8 @@ def load_scorer(folder: str, written: float) -> Scorer:
         int(found["n_permutations"]),
         config.seed,
     )
-    return Scorer(predictor, objective, tuple(plan["cell_types"]))
+    domain = _domain(plan["model_folder"], settings.device)
+    return Scorer(predictor, objective, tuple(plan["cell_types"]), domain)
 
 
 def scorer_of(folder: Path) -> Scorer:
@@ -144,17 +143,11 @@ def score_chunk(task: ChunkTask) -> ChunkDone:
     folder = Path(task.folder)
     scorer = scorer_of(folder)
     config, _, _ = _plan(task.folder, (folder / files.PLAN).stat().st_mtime)
-    quick = scorer.features.counts_suffice and not config.standardise.canonical_tautomer
-    kept, molecules, texts, canonical, rejected = _read(
-        task, config.standardise.canonical_tautomer, quick
-    )
-    files.write_table(files.rejected_file(folder, task.index), rejected)
-    files.write_table(
-        files.chunk_file(folder, task.index),
-        _scored(scorer, task, kept, molecules, texts, canonical),
-    )
+    taken = _read(task.rows, config.standardise.canonical_tautomer, scorer)
+    files.write_table(files.rejected_file(folder, task.index), taken.rejected)
+    files.write_table(files.chunk_file(folder, task.index), _scored(scorer, taken))
     seconds = time.perf_counter() - started
-    return ChunkDone(task.index, len(task.rows), rejected.num_rows, seconds, peak_mb())
+    return ChunkDone(task.index, len(task.rows), taken.rejected.num_rows, seconds, peak_mb())
 
 
 @lru_cache(maxsize=2)
@@ -162,94 +155,96 @@ def _plan(folder: str, written: float) -> tuple[ScreeningConfig, dict[str, Any],
     return read_plan(Path(folder))
 
 
-def _read(
-    task: ChunkTask, tautomer: bool, quick: bool
-) -> tuple[list[int], Molecules, list[str], list[bool], pa.Table]:
-    """Positions, molecules and texts of usable rows; a table of the others.
+@dataclass(frozen=True)
+class _Taken:
+    """Usable rows of a chunk as a table of texts and as molecules; a table of the others."""
 
-    ``quick``: Morgan counts are all that is wanted of a molecule.
-    """
-    kept: list[int] = []
+    table: dict[str, pa.Array]
+    molecules: Molecules
+    rejected: pa.Table
+
+
+def _read(rows: Rows, tautomer: bool, scorer: Scorer) -> _Taken:
+    """Read and standardise a chunk's rows."""
+    # Where Morgan counts are all that is wanted of a molecule, it is not kept.
+    quick = scorer.features.counts_suffice and not tautomer
+    counted = CountedMolecules(scorer.domain.prints)
+    ids, given, faults = rows.texts()
     mols: list[Chem.Mol] = []
-    counted = CountedMolecules()
-    texts: list[str] = []
-    canonical: list[bool] = []
-    lost: list[tuple[int, str, str, str]] = []
-
-    def keep(position: int, mol: Chem.Mol, text: str, changed: bool) -> None:
-        kept.append(position)
-        texts.append(text)
-        canonical.append(changed)
-        if quick:
-            counted.add(mol, text)
-        else:
-            mols.append(mol)
-
+    kept: list[int] = []
+    smiles: list[str] = []
+    lost: list[int] = []
+    reasons: list[str] = []
     with rdBase.BlockLogs():
-        for position, (text, fault) in enumerate(zip(task.texts, task.faults, strict=True)):
+        for position, text in enumerate(given):
+            fault = faults[position]
             if quick and not fault and (clean := read_clean(text)) is not None:
-                keep(position, clean, text, False)
+                counted.add(clean, text)
+                kept.append(position)
+                smiles.append(text)
                 continue
-            reason = fault
-            if not reason:
-                parsed = parse_line(text)
-                reason = parsed.reason
-            if not reason and parsed.mol is not None:
-                try:
-                    done = standardise(parsed.mol, parsed.text, tautomer=tautomer, explain=False)
-                except MoleculeError as error:
-                    reason = str(error)
-                else:
-                    changed = done.mol is not parsed.mol
-                    keep(position, done.mol, done.smiles if changed else parsed.text, changed)
-                    continue
-            lost.append((task.rows[position], task.ids[position], text[:SHOWN], reason))
-    columns = list(zip(*lost, strict=True)) if lost else [()] * 4
-    arrays = [
-        pa.array(values, type=field.type)
-        for values, field in zip(columns, files.REJECTED_SCHEMA, strict=True)
+            mol, written = None, ""
+            if not fault:
+                mol, written, fault = _standard(text, tautomer)
+            if mol is None:
+                lost.append(position)
+                reasons.append(fault)
+                continue
+            if quick:
+                counted.add(mol, written)
+            else:
+                mols.append(mol)
+            kept.append(position)
+            smiles.append(written)
+    rejected = [
+        pa.array([rows.start + i for i in lost], pa.int64()),
+        pa.array([ids[i] for i in lost], pa.string()),
+        pa.array([given[i][:SHOWN] for i in lost], pa.string()),
+        pa.array(reasons, pa.string()),
     ]
-    molecules = counted if quick else Molecules(mols, [""] * len(mols))
-    return kept, molecules, texts, canonical, pa.table(arrays, schema=files.REJECTED_SCHEMA)
-
-
-def _scored(
-    scorer: Scorer,
-    task: ChunkTask,
-    kept: list[int],
-    molecules: Molecules,
-    texts: list[str],
-    canonical: list[bool],
-) -> pa.Table:
-    n = len(kept)
-    columns: dict[str, Any] = {
-        "row": pa.array([task.rows[i] for i in kept], pa.int64()),
-        "id": pa.array([task.ids[i] for i in kept], pa.string()),
-        "input": pa.array([task.texts[i] for i in kept], pa.string()),
-        "smiles": pa.array(texts, pa.string()),
-        "canonical": pa.array(canonical, pa.bool_()),
+    whole = len(kept) == len(ids)
+    table = {
+        "row": pa.array(rows.start + np.asarray(kept, dtype=np.int64)),
+        "id": pa.array(ids if whole else [ids[i] for i in kept], pa.string()),
+        "input": pa.array(given if whole else [given[i] for i in kept], pa.string()),
+        "smiles": pa.array(smiles, pa.string()),
     }
-    if n:
-        columns |= _numbers(scorer, molecules)
-    else:
-        columns |= {
-            "key": pa.array([], pa.uint64()),
-            "score": pa.array([], pa.float64()),
-            **{f"score/{cell}": pa.array([], pa.float32()) for cell in scorer.cell_types},
-            "spread": pa.array([], pa.float32()),
-            "p_value": pa.array([], pa.float64()),
-            "nearest": pa.array([], pa.string()),
-            "similarity": pa.array([], pa.float32()),
-            "training_compound": pa.array([], pa.string()),
-        }
-    return pa.table(columns)
+    molecules = counted if quick else Molecules(mols, [""] * len(mols))
+    return _Taken(table, molecules, pa.table(rejected, schema=files.REJECTED_SCHEMA))
+
+
+def _standard(text: str, tautomer: bool) -> tuple[Chem.Mol | None, str, str]:
+    """Parent molecule and its text; the reason where there is none."""
+    parsed = parse_line(text)
+    if parsed.mol is None:
+        return None, "", parsed.reason
+    try:
+        done = standardise(parsed.mol, parsed.text, tautomer=tautomer, explain=False)
+    except MoleculeError as error:
+        return None, "", str(error)
+    return done.mol, parsed.text if done.mol is parsed.mol else done.smiles, ""
+
+
+def _scored(scorer: Scorer, taken: _Taken) -> pa.Table:
+    if len(taken.molecules):
+        return pa.table(taken.table | _numbers(scorer, taken.molecules))
+    empty = {
+        "key": pa.array([], pa.uint64()),
+        "score": pa.array([], pa.float64()),
+        **{f"score/{cell}": pa.array([], pa.float32()) for cell in scorer.cell_types},
+        "spread": pa.array([], pa.float32()),
+        "p_value": pa.array([], pa.float64()),
+        "nearest": pa.array([], pa.string()),
+        "similarity": pa.array([], pa.float32()),
+        "training_compound": pa.array([], pa.string()),
+    }
+    return pa.table(taken.table | empty)
 
 
 def _numbers(scorer: Scorer, molecules: Molecules) -> dict[str, pa.Array]:
-    position, similarity = scorer.nearest(molecules)
-    known = scorer.name_known(molecules, similarity)
+    position, similarity = scorer.domain.nearest(molecules)
+    known = scorer.domain.names_of(molecules, similarity)
     scores = scorer.score(molecules.named(known))
-    names = np.asarray(scorer.training.names, dtype=object)
     return {
         "key": pa.array(identity_keys(molecules), pa.uint64()),
         "score": pa.array(scores.score, pa.float64()),
@@ -259,7 +254,7 @@ def _numbers(scorer: Scorer, molecules: Molecules) -> dict[str, pa.Array]:
         },
         "spread": pa.array(scores.spread.astype(np.float32)),
         "p_value": pa.array(scores.p_value, pa.float64()),
-        "nearest": pa.array(names[position], pa.string()),
+        "nearest": scorer.domain.names.take(pa.array(position)),
         "similarity": pa.array(similarity),
         "training_compound": pa.array(known, pa.string()),
     }
