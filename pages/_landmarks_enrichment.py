@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -143,7 +144,7 @@ def _over(view: LandmarkView, chosen: Chosen, sets: GeneSets, background: tuple[
 def figure_table(table: pd.DataFrame, stem: str, key: str) -> None:
     """Terms as a table with its CSV."""
     number = column.NumberColumn
-    formats = {
+    formats: dict[str, Any] = {
         "term": column.TextColumn("Term", width="large"),
         "overlap": "Hits",
         "size": "Genes",
