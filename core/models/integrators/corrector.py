@@ -53,6 +53,13 @@ class CorrectorParams(IntegratorParams):
     k: int = Field(
         20, ge=1, le=500, title="Neighbours", description="Of the mutual nearest neighbours."
     )
+    order: str | None = Field(
+        None,
+        max_length=2000,
+        title="Order of the batches",
+        description="As 'first > second > third': pairs join the second with the first, the third "
+        "with the two before it; empty: between every two batches.",
+    )
     rounds: int = Field(
         4, ge=1, le=50, title="Rounds", description="Pairs are searched anew after each."
     )
@@ -230,7 +237,12 @@ class _Rounds:
         """Search pairs where the cells are now, and train towards what they ask for."""
         p = self.p
         found = mutual_nearest_neighbors(
-            self.moved, self.batches, k=p.k, device=self.device, seed=self.seed
+            self.moved,
+            self.batches,
+            k=p.k,
+            order=[name.strip() for name in p.order.split(">")] if p.order else None,
+            device=self.device,
+            seed=self.seed,
         )
         weights = pair_weights(
             found,

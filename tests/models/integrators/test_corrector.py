@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.errors import DataError, RunError
+from core.errors import ConfigError, DataError, RunError
 from core.models.integrators.base import principal_components
 from core.models.integrators.corrector import Corrector, CorrectorParams
 from core.models.integrators.pairs import coarse_to_fine
@@ -108,6 +108,22 @@ def test_losses_fall_and_input_is_not_modified() -> None:
     assert first[-1] < 0.2 * first[0]
     distance = losses.groupby("round")["pair_distance"].first().to_numpy()
     assert distance[-1] < distance[0]
+
+
+def test_batches_join_along_a_chosen_order() -> None:
+    kinds = {"x": 40, "y": 40}
+    cells = islands({"a": kinds, "b": kinds, "c": kinds}, shift=2.0)
+    before = principal_components(cells.X, 10)[1]
+    ordered = PARAMS.model_copy(update={"order": "c > a>b"})
+    result = Corrector(ordered).fit_transform(cells, "batch")
+    assert result.embedding is not None
+    assert between_batches(result.embedding, cells) < 0.3 * between_batches(before, cells)
+    # The last batch looks for its neighbours in the two others as one: fewer pairs than with each.
+    every = Corrector(PARAMS).fit_transform(cells, "batch").extras["mnn_pairs"]
+    assert 0 < len(result.extras["mnn_pairs"]) < len(every)
+    wrong = PARAMS.model_copy(update={"order": "a > b"})
+    with pytest.raises(ConfigError, match="must name each of them once: 'a', 'b', 'c'"):
+        Corrector(wrong).fit_transform(cells, "batch")
 
 
 def test_faults_are_explained() -> None:
