@@ -131,7 +131,7 @@ class Visit:
 
     def open(self, address: str) -> None:
         """Open an address of the app and wait until it stands."""
-        self.page.goto(self.server.url + address)
+        self.page.goto(self.server.url + address, timeout=120_000)
         self.settle()
 
     def settle(self) -> None:
