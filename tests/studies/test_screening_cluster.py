@@ -101,7 +101,8 @@ def test_killed_workers_lose_nothing(workspace: Settings, tmp_path: Path) -> Non
     assert len(after) == N_ROWS / CHUNK
     assert {name: after[name] for name in kept} == kept, "a finished chunk was done again"
     resumed = ScreeningResult.load(workspace.runs_folder / run_id)
-    whole = screen(workspace, model, path, **{k: values[k] for k in values if k != "run_id"})
+    rest = {k: values[k] for k in values if k not in ("run_id", "input")}
+    whole = screen(workspace, model, path, chunk_size=CHUNK, **rest)
     pd.testing.assert_frame_equal(resumed.hits(), whole.hits())
     pd.testing.assert_frame_equal(resumed.rejected(), whole.rejected())
 
