@@ -14,7 +14,7 @@ from pages._integration_view import Entry, View, shared_rows
 from pages.components import figure
 from pages.components.text import plain
 
-KEY, SELECTED = "integration-maps", "integration-selected"
+KEY, SELECTED, CLEARED = "integration-maps", "integration-selected", "integration-cleared"
 #: Panels side by side; more are too narrow to read.
 MOST = 4
 
@@ -73,7 +73,7 @@ def maps(view: View) -> None:
             selected=selected,
             palette=view.palette,
         ),
-        key=KEY,
+        key=_key(),
         data=_table(cells, panels, colours),
         on_select=partial(_remember, cells["cell"].to_numpy()),
         selection_mode=("lasso", "box"),
@@ -121,13 +121,23 @@ def _selected(cells: pd.DataFrame) -> np.ndarray | None:
     return mask if mask.any() else None
 
 
+def _key() -> str:
+    """Key of the figure: another one after each clearing, or the browser's lasso comes back."""
+    return f"{KEY}-{st.session_state.get(CLEARED, 0)}"
+
+
+def _clear() -> None:
+    st.session_state.pop(SELECTED, None)
+    st.session_state[CLEARED] = st.session_state.get(CLEARED, 0) + 1
+
+
 def _remember(names: np.ndarray) -> None:
     """Keep a new selection by the cells' names; the panels are then drawn with it.
 
     The drawn figure is another one, which begins without a selection of its own: an empty one
     says nothing.
     """
-    event = st.session_state.get(KEY) or {}
+    event = st.session_state.get(_key()) or {}
     points = event.get("selection", {}).get("points", [])
     rows = [row for row in map(_row, points) if row is not None and row < len(names)]
     if rows:
@@ -151,7 +161,7 @@ def _selection(
             "Clear selection",
             icon=":material/close:",
             key="integration-clear",
-            on_click=lambda: st.session_state.pop(SELECTED, None),
+            on_click=_clear,
         )
     columns: list[tuple[str, Any]] = [("Batch", cells["batch"])]
     if "cell_type" in cells:
