@@ -62,8 +62,6 @@ def test_integrate_select_and_take_home(visit: Visit, tmp_path: Path) -> None:
     page.get_by_text(re.compile(r"cells selected")).wait_for(timeout=60_000)
     visit.settle()
     assert "180 cells selected" in visit.text()
-    page.get_by_role("button", name="Clear selection").click()
-    page.get_by_text(re.compile(r"cells selected")).wait_for(state="detached", timeout=60_000)
 
     for tab, says in (
         ("Scores", "Floor of the batch ARI"),
