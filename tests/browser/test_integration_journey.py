@@ -39,6 +39,7 @@ def test_integrate_select_and_take_home(visit: Visit, tmp_path: Path) -> None:
     box.fill("two donors")
     box.press("Enter")
     visit.settle()
+    assert box.input_value() == "two donors"
     page.get_by_role("button", name="Start the integration", exact=True).click()
     page.wait_for_url(re.compile(r"run=\d{8}-"), timeout=60_000)
 
@@ -62,6 +63,8 @@ def test_integrate_select_and_take_home(visit: Visit, tmp_path: Path) -> None:
     page.get_by_text(re.compile(r"cells selected")).wait_for(timeout=60_000)
     visit.settle()
     assert "180 cells selected" in visit.text()
+    page.get_by_role("button", name="Clear selection").click()
+    page.get_by_text(re.compile(r"cells selected")).wait_for(state="detached", timeout=60_000)
 
     for tab, says in (
         ("Scores", "Floor of the batch ARI"),
@@ -85,4 +88,5 @@ def test_integrate_select_and_take_home(visit: Visit, tmp_path: Path) -> None:
     # a reload loses nothing
     page.reload()
     visit.settle()
-    assert "two donors" in visit.text()
+    page.get_by_text("Opens in scanpy").wait_for(timeout=60_000)
+    page.get_by_text("two donors").first.wait_for(timeout=60_000)
