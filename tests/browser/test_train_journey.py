@@ -141,7 +141,9 @@ def test_train_watch_cancel_resume_compare(visit: Visit) -> None:
     # runs of other journeys may stand in this workspace: only these two are gone
     page.get_by_text("Delete for good?").wait_for(state="detached", timeout=60_000)
     page.wait_for_function(
-        "ids => !ids.some((id) => location.search.includes(id))", arg=[first, second], timeout=60_000
+        "ids => !ids.some((id) => location.search.includes(id))",
+        arg=[first, second],
+        timeout=60_000,
     )
     for run in (first, second):
         assert not (visit.server.settings.runs_folder / run).exists()
