@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.runs import RunRecord, RunState, cancel, get_run, resume
 from core.settings import get_settings
-from pages._knockouts_view import FOLLOWED, OPEN
+from pages._knockouts_view import FOLLOWED, OPEN, PRETRAINING
 from pages.components.guard import guard
 from pages.components.run_labels import duration, state_badge
 from pages.components.text import plain
@@ -19,7 +19,7 @@ def panel(run_id: str) -> None:
     """Head of the run ``run_id``; refreshes by itself until it ends."""
     record = get_run(run_id, settings=get_settings())
     if record.state == RunState.FINISHED:
-        show(run_id)
+        (trained if record.study == PRETRAINING else show)(run_id)
         st.rerun()
     st.fragment(_panel, run_every=REFRESH if record.active else None)(run_id, record.active)
 
@@ -29,6 +29,13 @@ def show(run_id: str) -> None:
     st.query_params.pop(FOLLOWED, None)
     st.session_state[OPEN] = st.query_params[OPEN] = run_id
     st.session_state["view"] = st.query_params["view"] = "runs"
+
+
+def trained(run_id: str) -> None:
+    """Show what a finished training was measured to know."""
+    st.query_params.pop(FOLLOWED, None)
+    st.session_state["trained"] = st.query_params["trained"] = run_id
+    st.session_state["view"] = st.query_params["view"] = "pretrain"
 
 
 def _panel(run_id: str, was_active: bool) -> None:
@@ -41,7 +48,7 @@ def _panel(run_id: str, was_active: bool) -> None:
             if record.active:
                 words = record.progress.message or "waiting for a worker"
                 if record.cancelling:
-                    words = "stops after the knock-out in progress; finished pieces are kept"
+                    words = "stops after the step in progress; what is finished is kept"
                 st.progress(record.progress.fraction, text=plain(words))
             elif record.error:
                 st.warning(plain(record.error), icon=":material/info:")

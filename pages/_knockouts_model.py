@@ -43,8 +43,7 @@ def choose() -> ModelChoice | None:
         }
         if not runs:
             st.info(
-                "No pretraining has finished in this workspace: train one with "
-                "`python -m core run rank-pretraining --dataset …`.",
+                "No pretraining has finished in this workspace: begin one under Train a model.",
                 icon=":material/model_training:",
             )
             return None

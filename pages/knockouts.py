@@ -12,6 +12,7 @@ from pages import (
     _knockouts_job,
     _knockouts_modes,
     _knockouts_now,
+    _knockouts_pretrain,
     _knockouts_ranks,
     _knockouts_responders,
     _knockouts_scan,
@@ -23,7 +24,12 @@ from pages.components.guard import guard
 from pages.components.run_labels import names
 from pages.components.text import plain
 
-VIEWS = {"now": "One gene, now", "runs": "Finished runs", "new": "New run"}
+VIEWS = {
+    "now": "One gene, now",
+    "runs": "Finished runs",
+    "new": "New run",
+    "pretrain": "Train a model",
+}
 #: Tab → what draws it; only the open one runs.
 AT_ONCE = {
     "Ranks": _knockouts_ranks.ranks,
@@ -102,4 +108,9 @@ with guard():
     shown = choice.segments(
         "View", list(VIEWS), key="view", format_func=VIEWS.__getitem__, label_visibility="collapsed"
     )
-    {"now": now, "runs": runs, "new": _knockouts_form.form}[shown]()
+    {
+        "now": now,
+        "runs": runs,
+        "new": _knockouts_form.form,
+        "pretrain": _knockouts_pretrain.pretrain,
+    }[shown]()

@@ -36,6 +36,8 @@ HISTORY_COLUMNS = (
     "learning_rate",
     "seconds",
 )
+#: More models than that are counted in a run's name, not listed.
+_MOST_NAMED = 4
 _LOCK_SECONDS = 10
 _ID = re.compile(r"[0-9a-z][0-9a-z-]*")
 
@@ -194,9 +196,15 @@ def display_name(config: dict[str, Any], study: str) -> str:
     if config.get("name"):
         return str(config["name"])
     models = config.get("models") or [config.get("model")]
-    names = [m["name"] if isinstance(m, dict) and "name" in m else m for m in models]
-    words = " + ".join(str(name) for name in names if name) or study
+    names = [str(m["name"] if isinstance(m, dict) else m) for m in models if _named(m)]
+    words = " + ".join(names) if len(names) <= _MOST_NAMED else f"{study}, {len(names)} models"
+    words = words or study
     return f"{words} on {config['dataset']}" if config.get("dataset") else words
+
+
+def _named(model: Any) -> bool:
+    """Whether a field ``model`` names one, rather than describing it (a shape, a source)."""
+    return bool(model.get("name") if isinstance(model, dict) else model)
 
 
 def locked(folder: Path) -> AbstractContextManager[Any]:

@@ -13,6 +13,7 @@ from core.models.rank_transformer.demonstration import load_model
 from core.runs import RunState, get_run, run_here
 from core.runs import store as run_store
 from core.settings import Settings
+from core.studies.rank_pretraining.config import RankPretrainingConfig
 from pages._knockouts_files import responses
 from pages._knockouts_ranks import _step
 from pages._knockouts_view import _Kept
@@ -139,7 +140,9 @@ def test_no_mode_at_all_is_told(settings: Settings, folder: Path) -> None:
 
 
 def test_no_pretraining_yet_and_no_folder_named(settings: Settings, folder: Path) -> None:
-    assert "train one with" in words(open_page("knockouts", cells=ID, model="pretraining run"))
+    assert "begin one under Train a model" in words(
+        open_page("knockouts", cells=ID, model="pretraining run")
+    )
     assert "Name the folder" in words(open_page("knockouts", cells=ID, model="folder"))
 
 
@@ -272,3 +275,38 @@ def test_the_oldest_analysis_is_let_go() -> None:
         kept.get(str(i), lambda i=i: i)  # type: ignore[misc,return-value]
     assert kept.get("5", lambda: -1) == 5  # type: ignore[comparison-overlap,return-value]
     assert kept.get("0", lambda: -1) == -1  # type: ignore[comparison-overlap,return-value]
+
+
+def test_a_model_is_trained_shown_and_used(settings: Settings) -> None:
+    store_small(settings, small_cells(150), id="small-labelled")
+    config = {
+        "dataset": "small-labelled",
+        "min_cells": 2,
+        "min_genes": 8,
+        "judged_cells": 2,
+        "held_out": 0.2,
+        "label_key": "state",
+        "model": {"layers": 1, "width": 16, "heads": 2, "feedforward": 16, "max_length": 64},
+        "training": {"epochs": 2, "batch_size": 4, "sample_genes": 32, "long_genes": 64},
+    }
+    run_id = run_here(
+        "rank-pretraining", RankPretrainingConfig.model_validate(config), settings=settings
+    )
+    app = open_page("knockouts", view="pretrain", cells="small-labelled", run=run_id)
+    assert not app.exception, words(app)
+    assert not app.error, words(app)
+    assert run_id in app.query_params["trained"]
+    assert "run" not in app.query_params
+    judged = [f.value for f in app.dataframe]
+    assert any("This model" in list(table.iloc[:, 0]) for table in judged)
+    assert any("PCA" in list(table.iloc[:, 0]) for table in judged)
+    # the form says what it would do, and refuses cells that are not there
+    assert "150 cells, 10% of them held out" in words(app)
+    app.text_input(key="pretrain.small-labelled.more_datasets").set_value("no-such-cells").run()
+    assert any("There is no data set called" in e.value for e in app.error)
+    assert app.button(key="pretrain-start").disabled
+    # and its model knocks out
+    app.button(key="pretrained-use").click().run()
+    assert run_id in app.query_params["pretraining"]
+    assert not app.error, words(app)
+    assert "explained by rank" in words(app)

@@ -311,3 +311,21 @@ def test_importing_the_room_is_cheap() -> None:
 def test_config_file_is_the_config_and_nothing_else(settings: Settings) -> None:
     folder = store.create("toy", toy(7), settings)
     assert ToyConfig.model_validate(read_json(folder / store.CONFIG)) == toy(7)
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        ({"name": "mine", "dataset": "pbmc"}, "mine"),
+        (
+            {"models": [{"name": "mlp"}, {"name": "ridge"}], "dataset": "pbmc"},
+            "mlp + ridge on pbmc",
+        ),
+        ({"models": ["a", "b", "c", "d", "e"], "dataset": "pbmc"}, "toy, 5 models on pbmc"),
+        # a model that is described, not named, is no name
+        ({"model": {"source": "demonstration", "seed": 0}, "dataset": "pbmc"}, "toy on pbmc"),
+        ({}, "toy"),
+    ],
+)
+def test_a_run_without_a_name_gets_a_short_one(config: dict, name: str) -> None:
+    assert store.display_name(config, "toy") == name

@@ -9,6 +9,9 @@ from pydantic import Field, field_validator, model_validator
 
 from core.studies.base import StudyConfig
 
+#: Labelled cells that a data set needs, in training and held out each, to have its labels judged.
+FEWEST_LABELLED = 10
+
 
 class RankModelConfig(StudyConfig):
     """Shape of the transformer."""

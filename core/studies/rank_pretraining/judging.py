@@ -13,15 +13,13 @@ from core.featurizers.rank_value import raw_counts
 from core.metrics.rank_model import NearestCells, RankUnigram, Unigram, knn_accuracy, perplexity
 from core.models.rank_transformer import RankTransformer, embed_cells
 from core.models.rank_transformer.pretraining import make_batch
-from core.studies.rank_pretraining.config import RankPretrainingConfig
+from core.studies.rank_pretraining.config import FEWEST_LABELLED, RankPretrainingConfig
 
 if TYPE_CHECKING:
     from core.studies.rank_pretraining.run import Prepared
 
 #: Components of the PCA that the cell embedding is held against.
 N_PCA = 50
-#: Fewest labelled training and held-out cells for a label accuracy.
-_FEWEST = 10
 
 
 @torch.no_grad()
@@ -101,7 +99,7 @@ def judge_labels(
         for indices in (data.train, data.held_out):
             own = [i for i in indices if data.origin[i, 0] == number]
             groups.append([i for i in own if known[data.origin[i, 1]]])
-        if min(map(len, groups)) < _FEWEST:
+        if min(map(len, groups)) < FEWEST_LABELLED:
             continue
         rows = [data.origin[group, 1] for group in groups]
         named = [labels.to_numpy()[row].astype(str) for row in rows]
