@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -10,6 +12,26 @@ import scipy.sparse as sp
 from core.errors import ConfigError
 from core.featurizers.kernel_views import KERNEL
 from core.models.inputs import Inputs
+
+#: Kernels of arrays seen before, while :func:`remembered` is open: ``(left, right, kernel)``.
+_KEPT: ContextVar[list[tuple[np.ndarray, np.ndarray, np.ndarray]] | None] = ContextVar(
+    "kept_kernels", default=None
+)
+
+
+@contextmanager
+def remembered() -> Iterator[None]:
+    """Compute a kernel of the same two arrays once, however often it is asked for inside.
+
+    For molecules that are predicted in one cell type after another: their kernel with the
+    training molecules is the same in all. Arrays are told by identity, so nobody may change them
+    in place meanwhile.
+    """
+    token = _KEPT.set([])
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
 
 
 def kernel_views(inputs: Inputs) -> dict[str, np.ndarray]:
@@ -63,8 +85,19 @@ def _levels(counts: np.ndarray, top: np.ndarray) -> sp.csr_matrix:
 
 def molecule_kernel(left: Mapping[str, np.ndarray], right: Mapping[str, np.ndarray]) -> np.ndarray:
     """Mean of the Tanimoto kernels of all fingerprint views, float64 ``(n, m)``."""
-    kernels = [tanimoto(left[name], right[name]) for name in right]
+    kernels = [_remembering(left[name], right[name]) for name in right]
     return np.mean(kernels, axis=0)
+
+
+def _remembering(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    kept = _KEPT.get()
+    for one, other, kernel in kept or ():
+        if one is left and other is right:
+            return kernel
+    kernel = tanimoto(left, right)
+    if kept is not None:
+        kept.append((left, right, kernel))
+    return kernel
 
 
 def cell_kernel(left: np.ndarray, right: np.ndarray, between: float) -> np.ndarray:

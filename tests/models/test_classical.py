@@ -9,10 +9,11 @@ from scipy.optimize import minimize
 
 from core.errors import ConfigError
 from core.featurizers.pipeline import FeaturePipeline
+from core.models import kernels
 from core.models.base import MODELS
 from core.models.geometric_median import geometric_median
 from core.models.inputs import Inputs
-from core.models.kernels import tanimoto
+from core.models.kernels import molecule_kernel, tanimoto
 
 BASELINES = ("zero", "mean", "median", "geometric_median", "cell_type_mean", "compound_mean")
 CLASSICAL = ("knn", "ridge", "kernel_ridge", "forest")
@@ -281,3 +282,19 @@ def test_all_models_take_thousands_of_genes_quickly(inputs) -> None:
     wide = np.random.default_rng(0).normal(size=(len(inputs), 18_211)).astype(np.float32)
     for name in kinds():
         assert make(name).fit(inputs, wide).predict(inputs).shape == wide.shape
+
+
+def test_a_kernel_is_computed_once_while_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    left, other, right = ({"morgan": rng.poisson(0.4, (n, 30))} for n in (6, 6, 9))
+    plainly = molecule_kernel(left, right)
+    calls = []
+    monkeypatch.setattr(kernels, "tanimoto", lambda a, b: calls.append((a, b)) or tanimoto(a, b))
+    with kernels.remembered():
+        for _ in range(3):
+            np.testing.assert_array_equal(molecule_kernel(left, right), plainly)
+        assert len(calls) == 1
+        assert not np.array_equal(molecule_kernel(other, right), plainly)
+        assert len(calls) == 2
+    molecule_kernel(left, right)
+    assert len(calls) == 3  # forgotten

@@ -78,8 +78,19 @@ class Molecules:
         sizes = [(mol.GetNumAtoms(), mol.GetNumBonds()) for mol in self.mols]
         return np.asarray(sizes, dtype=np.uint64).reshape(-1, 2)
 
+    @cached_property
+    def _fingerprints(self) -> dict[tuple[str, int, int], np.ndarray]:
+        return {}
+
     def fingerprint(self, family: str, radius: int, length: int) -> np.ndarray:
-        """Count fingerprints, uint16 ``(n, length)``."""
+        """Count fingerprints, uint16 ``(n, length)``; each is made once."""
+        made = self._fingerprints
+        key = (family, radius, length)
+        if key not in made:
+            made[key] = self._fingerprint(*key)
+        return made[key]
+
+    def _fingerprint(self, family: str, radius: int, length: int) -> np.ndarray:
         make = generator(family, radius, length).GetCountFingerprintAsNumPy
         counts = np.zeros((len(self.mols), length), dtype=np.uint16)
         for row, mol in enumerate(self.mols):

@@ -8,6 +8,7 @@ import numpy as np
 
 from core.metrics.connectivity import upper_tail_p_values
 from core.models.forest import Forest
+from core.models.kernels import remembered
 from core.models.memory import MemoryModel
 from core.studies.perturbation.predictor import Predictor
 from core.studies.screening.domain import Domain
@@ -92,10 +93,11 @@ class Scorer:
         p_values = p_values and self.objective.n_permutations > 0
         views = self.features.molecule_views(molecules)
         by_type, members, hiddens, all_norms = [], [], [], []
-        for cell_type in self.cell_types:
-            inputs = self.features.inputs(molecules, cell_type, views)
-            hidden = self.ensemble.hidden(inputs)
-            hiddens.append(hidden)
+        with remembered():
+            for cell_type in self.cell_types:
+                inputs = self.features.inputs(molecules, cell_type, views)
+                hiddens.append(self.ensemble.hidden(inputs))
+        for hidden in hiddens:
             norms = (
                 self.ensemble.norms(hidden)
                 if self.objective.foldable and self.objective.normed
