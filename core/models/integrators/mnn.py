@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -20,7 +21,7 @@ SLACK = 8
 RECALL_QUERIES = 1_000
 #: Share of the inverted lists that a query visits.
 PROBED = 0.06
-BLOCK = 4_096
+BLOCK = 1_024
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def _torch_search(queries: np.ndarray, points: np.ndarray, k: int, device: str) 
             k,
             largest=False,
         ).indices.cpu()
-        for block in np.array_split(queries, max(1, len(queries) // BLOCK))
+        for block in np.array_split(queries, max(1, len(queries) // (4 * BLOCK)))
     ]
     return torch.cat(found).numpy()
 
@@ -121,17 +122,30 @@ def _rank(
     """Best ``k`` of the candidates by distances computed in float64."""
     indices = np.empty((len(queries), k), np.int64)
     squared = np.empty((len(queries), k))
-    for start in range(0, len(queries), BLOCK):
-        own = candidates[start : start + BLOCK].astype(np.int64)
+
+    def rank(start: int) -> None:
+        rows = slice(start, start + BLOCK)
+        own = candidates[rows].astype(np.int64)
         # An inverted file may find fewer than asked for; those come last.
         absent = own < 0
-        difference = points[own] - queries[start : start + BLOCK, None, :]
+        difference = points[own] - queries[rows, None, :]
         exact = np.einsum("nkd,nkd->nk", difference, difference, dtype=np.float64)
         exact[absent] = np.inf
         order = np.lexsort((own, exact), axis=1)[:, :k]
-        indices[start : start + BLOCK] = np.take_along_axis(own, order, 1)
-        squared[start : start + BLOCK] = np.take_along_axis(exact, order, 1)
+        indices[rows] = np.take_along_axis(own, order, 1)
+        squared[rows] = np.take_along_axis(exact, order, 1)
+
+    # NumPy works outside the interpreter's lock, as faiss does with its own threads.
+    with ThreadPoolExecutor(_threads()) as pool:
+        list(pool.map(rank, range(0, len(queries), BLOCK)))
     return indices, squared
+
+
+def _threads() -> int:
+    """As many as faiss takes."""
+    import faiss
+
+    return int(faiss.omp_get_max_threads())
 
 
 def mutual_nearest_neighbors(

@@ -39,7 +39,7 @@ class TopicParams(IntegratorParams):
         400, ge=2, le=4000, title="Gene embedding", description="Length of a gene's embedding ρ."
     )
     epochs: int = Field(
-        300,
+        60,
         ge=1,
         le=50_000,
         title="Most epochs",
@@ -52,10 +52,23 @@ class TopicParams(IntegratorParams):
     learning_rate: float = Field(
         0.005, gt=0, le=1, title="Learning rate", description="Of Adam; falls as a half cosine."
     )
-    minibatch: int = Field(2000, ge=16, title="Minibatch", description="Cells a step.")
+    minibatch: int = Field(
+        128,
+        ge=16,
+        title="Minibatch",
+        description="Cells a step (the paper: 2,000, which is all cells of a small set at once).",
+    )
     dropout: float = Field(0.1, ge=0, lt=1, title="Dropout", description="In the encoder.")
+    weight_decay: float = Field(
+        0.1, ge=0, le=10, title="Weight decay", description="Decoupled, of all weights (AdamW)."
+    )
+    log_input: bool = Field(
+        True,
+        title="Logarithmic input",
+        description="The encoder sees log(1 + 10⁴ · share) of each gene; off: the share itself.",
+    )
     kl_weight: float = Field(
-        1e-2,
+        3e-2,
         ge=0,
         le=10,
         title="KL weight",

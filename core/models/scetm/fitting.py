@@ -41,6 +41,8 @@ class TopicOptions:
         Start topics at clusters' profiles (see :mod:`core.models.scetm.start`).
     log_input
         The encoder sees ``log1p(10⁴ · share)`` instead of the share itself.
+    weight_decay
+        Decoupled (AdamW), of all weights: a few thousand cells are soon learned by heart.
     """
 
     n_topics: int = 50
@@ -60,6 +62,7 @@ class TopicOptions:
     sharpness: float = 2.0
     log_input: bool = True
     anneal: bool = True
+    weight_decay: float = 0.0
 
 
 @dataclass
@@ -234,7 +237,12 @@ def _train(
     on_progress: OnProgress,
 ) -> pd.DataFrame:
     """Train to the end or until held-out likelihood stands still; leaves the best weights."""
-    optimizer = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
+    optimizer = torch.optim.AdamW(
+        network.parameters(),
+        lr=options.learning_rate,
+        weight_decay=options.weight_decay,
+        fused=True,  # one pass over the weights: a third of a step otherwise
+    )
     judged_on = held if len(held) else train
     warm_up = max(options.epochs / 3, 1)
     best, best_epoch = math.inf, 0

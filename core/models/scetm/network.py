@@ -76,7 +76,9 @@ class EmbeddedTopicModel(nn.Module):
     def log_shares(self, delta: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
         """Logarithm of the expected shares, ``(n, n_genes)``."""
         theta = functional.softmax(delta, dim=1)
-        return functional.log_softmax(theta @ self.topic_genes() + self.lambda_[batch], dim=1)
+        # The gradient of an embedding is added up much faster than that of an index.
+        shift = functional.embedding(batch, self.lambda_)
+        return functional.log_softmax(theta @ self.topic_genes() + shift, dim=1)
 
     def negative_elbo(
         self, shares: torch.Tensor, targets: torch.Tensor, batch: torch.Tensor, kl_weight: float
