@@ -13,8 +13,8 @@ from core.runs.store import STATUS, RunState, run_folders
 from core.settings import Settings
 
 TAG, DATASET, LABEL = "demo-integration", "baron-mouse", "Demo: mouse islets, two donors"
-#: PCA to compare with, one peer, and the residual corrector.
-METHODS = ("none", "harmony", "corrector")
+#: PCA to compare with, one peer, the residual corrector, and topics to look at.
+METHODS = ("none", "harmony", "corrector", "scetm")
 
 
 def _done(settings: Settings) -> bool:
@@ -52,5 +52,5 @@ DEMO_STEPS.add(
     TAG,
     DemoStep(_done, _make),
     label=LABEL,
-    help="Mouse islets of two donors (Baron 2016), before and after Harmony and the corrector.",
+    help="Mouse islets of two donors (Baron 2016), before and after Harmony, the corrector and scETM.",
 )
