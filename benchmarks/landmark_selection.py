@@ -3,7 +3,7 @@
 Run from the repository's root::
 
     python -m benchmarks.landmark_selection sets DATA.h5ad [SELECTOR[:key=value,...] ...]
-    python -m benchmarks.landmark_selection path [--cells 16000] [--genes 8000]
+    python -m benchmarks.landmark_selection [path] [--cells 16000] [--genes 8000]
     python -m benchmarks.landmark_selection network [--cells 16000] [--genes 8000]
 
 ``sets`` chooses and judges each set on three splits of the cells: with 20 % of the genes held out
@@ -169,7 +169,7 @@ def long_path(n_cells: int, n_genes: int, k: int, selector: str, device: str) ->
 def main() -> None:
     """Read the command line and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("sets", "path", "network"))
+    parser.add_argument("what", choices=("sets", "path", "network"), nargs="?", default="path")
     parser.add_argument("words", nargs="*", help="data and selectors of 'sets'")
     parser.add_argument("--genes-kept", type=int, default=None)
     parser.add_argument("--splits", type=int, default=3)

@@ -2,6 +2,7 @@
 
     python -m benchmarks.million_cells build FOLDER [--cells 1000000 --genes 2000]
     python -m benchmarks.million_cells run FOLDER
+    python -m benchmarks.million_cells         # both, in a folder that is removed afterwards
 
 ``build`` writes a synthetic data set (no laboratory measured it) into the workspace FOLDER:
 Poisson counts of 25 cell types in two conditions, 5–10 % of the values not zero, with a
@@ -29,6 +30,7 @@ import json
 import os
 import shutil
 import statistics
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -354,18 +356,21 @@ def run(settings: Settings, only: str, patience: int) -> None:
 def main() -> None:
     """Build or run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("build", "run"))
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("what", choices=("build", "run", "all"), nargs="?", default="all")
+    parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--cells", type=int, default=1_000_000)
     parser.add_argument("--genes", type=int, default=2_000)
     parser.add_argument("--only", choices=("both", "app", "scanpy"), default="both")
     parser.add_argument("--patience", type=int, default=PATIENCE, help="seconds a stage")
     arguments = parser.parse_args()
-    settings = load_settings(workspace=arguments.folder, device="cpu")
-    if arguments.what == "build":
-        build(settings, arguments.cells, arguments.genes)
-    else:
-        run(settings, arguments.only, arguments.patience)
+    if arguments.folder is None and arguments.what != "all":
+        parser.error("name the folder of the workspace")
+    with tempfile.TemporaryDirectory() as scratch:
+        settings = load_settings(workspace=arguments.folder or Path(scratch), device="cpu")
+        if arguments.what in ("build", "all"):
+            build(settings, arguments.cells, arguments.genes)
+        if arguments.what in ("run", "all"):
+            run(settings, arguments.only, arguments.patience)
 
 
 if __name__ == "__main__":
