@@ -5,13 +5,12 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core.data import get_dataset, load_cells
+from core.data import get_dataset
 from core.models.integrators.base import INTEGRATORS
 from core.runs import submit
 from core.settings import get_settings
 from core.studies.integration.columns import (
     concerns,
-    groupings,
     guess_batch_key,
     guess_label_key,
 )
@@ -27,13 +26,6 @@ from pages.components.text import plain
 OWN = ("dataset", "batch_key", "label_key", "methods", "preparation", "resolutions")
 
 
-@st.cache_data(max_entries=4, show_spinner="Opening the data set …")
-def _obs(id: str, content_hash: str | None) -> pd.DataFrame:
-    """Columns of the cells that group them; small, so a copy for every caller is no burden."""
-    obs = load_cells(id, get_settings()).obs
-    return obs[groupings(obs)].astype(object)
-
-
 def form() -> None:
     """Form on the left; what it would do, and the button, on the right."""
     left, right = st.columns([5, 3], gap="large")
@@ -43,7 +35,7 @@ def form() -> None:
             return
         status = get_dataset(id, get_settings())
         badge.simulated(status.simulated)
-        obs = _obs(id, status.content_hash)
+        obs = dataset.columns_of(id, status.content_hash)
         batch_key, label_key = _columns(obs, id)
         missing = {e.name: e.value.missing() for e in INTEGRATORS}
         start = [{"name": n, "params": {}} for n in _start(missing)]

@@ -11,7 +11,7 @@ import streamlit as st
 from core.data import get_dataset
 from core.errors import PerturbScopeError
 from core.plots.export import file_stem
-from core.plots.knockouts import pretraining_curves
+from core.plots.rank_pretraining import learning_curves
 from core.runs import RunRecord, RunState, list_runs, submit
 from core.settings import get_settings
 from core.studies.integration.columns import groupings
@@ -23,7 +23,7 @@ from core.studies.rank_pretraining.config import (
     RankTrainingConfig,
 )
 from core.studies.rank_pretraining.result import RankPretrainingResult
-from pages._knockouts_view import FOLLOWED, PRETRAINING, columns_of, suits
+from pages._knockouts_view import FOLLOWED, PRETRAINING, suits
 from pages.components import badge, choice, dataset, figure
 from pages.components.command import command_line
 from pages.components.config_form import check, fields
@@ -67,7 +67,7 @@ def _form() -> None:
             return
         status = get_dataset(id, get_settings())
         badge.simulated(status.simulated)
-        values = {"dataset": id, **_values(columns_of(id, status.content_hash), id)}
+        values = {"dataset": id, **_values(dataset.columns_of(id, status.content_hash), id)}
     config, faults = check(RankPretrainingConfig, values)
     with right, st.container(border=True):
         _outlook(config, faults)
@@ -119,7 +119,7 @@ def _outlook(config: RankPretrainingConfig | None, faults: list[str]) -> None:
         )
         st.caption(
             "Medians and vocabulary are computed from the training cells alone; perplexity is "
-            "measured on held-out cells, beside guesses that know no context."
+            "measured on held-out cells, beside simpler guesses."
         )
     if st.button(
         "Start the training",
@@ -181,7 +181,7 @@ def _finished(done: dict[str, RunRecord]) -> None:
     with left:
         history = pd.DataFrame(evaluation["history"])
         figure.show(
-            pretraining_curves(history, figure.colours()),
+            learning_curves(history, figure.colours()),
             key="pretraining-curves",
             name=file_stem("pretraining", record.name),
             data=history,

@@ -18,7 +18,6 @@ from core.plots.export import file_stem
 from core.plots.theme import Palette
 from core.runs import RunRecord, RunState, list_runs
 from core.settings import get_settings
-from core.studies.integration.columns import groupings
 from core.studies.knockouts.analysis import Analysis
 from core.studies.knockouts.config import ModelChoice, Source
 from core.studies.knockouts.models import open_model
@@ -128,13 +127,6 @@ def encoded(id: str, loaded: LoadedModel) -> tuple[RankEncoded, pd.DataFrame]:
     status = get_dataset(id, get_settings())
     length = loaded.model.config.max_position_embeddings
     return _encoded(id, status.content_hash, loaded.vocabulary.content_hash, length, loaded)
-
-
-@st.cache_data(max_entries=4, show_spinner="Opening the data set …")
-def columns_of(id: str, content_hash: str | None) -> pd.DataFrame:
-    """Columns of the cells that group them; small, so a copy for every caller is no burden."""
-    obs = load_cells(id, get_settings()).obs
-    return obs[groupings(obs)].astype(object)
 
 
 class _Kept:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pandas as pd
 import streamlit as st
 
-from core.data import DataSetStatus, PerturbationTable, list_datasets, load_perturbation
+from core.data import DataSetStatus, PerturbationTable, list_datasets, load_cells, load_perturbation
 from core.settings import get_settings
+from core.studies.integration.columns import groupings
 
 #: URL parameter of the data set of each kind.
 KEYS = {"perturbation": "dataset", "cells": "cells"}
@@ -93,3 +95,10 @@ def table(id: str) -> PerturbationTable:
     """
     hashes = {s.id: s.content_hash for s in ready("perturbation")}
     return _table(id, hashes.get(id))
+
+
+@st.cache_data(max_entries=4, show_spinner="Opening the data set …")
+def columns_of(id: str, content_hash: str | None) -> pd.DataFrame:
+    """Columns of the cells that group them; small, so a copy for every caller is no burden."""
+    obs = load_cells(id, get_settings()).obs
+    return obs[groupings(obs)].astype(object)

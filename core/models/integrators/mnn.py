@@ -21,7 +21,8 @@ SLACK = 8
 RECALL_QUERIES = 1_000
 #: Share of the inverted lists that a query visits.
 PROBED = 0.06
-BLOCK = 1_024
+#: Queries that are ranked at a time, by each thread; and searched at a time on a torch device.
+BLOCK, TORCH_BLOCK = 1_024, 4_096
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def _torch_search(queries: np.ndarray, points: np.ndarray, k: int, device: str) 
             k,
             largest=False,
         ).indices.cpu()
-        for block in np.array_split(queries, max(1, len(queries) // (4 * BLOCK)))
+        for block in np.array_split(queries, max(1, len(queries) // TORCH_BLOCK))
     ]
     return torch.cat(found).numpy()
 
