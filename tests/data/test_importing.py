@@ -418,3 +418,16 @@ def test_one_gene_is_read_without_the_rest(tmp_path: Path) -> None:
         read_competition_table(path)
     with pytest.raises(DataError, match="no gene 'CD96'; did you mean 'CD69'"):
         read_competition_table(path, genes=["CD96"])
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
+def test_carriage_returns_further_down_are_said(
+    settings: Settings, tmp_path: Path, name: str
+) -> None:
+    """They let pandas' parser crash, or take all memory."""
+    path = tmp_path / name
+    lines = "SMILES,sm_name,cell_type,G1\nCCO,a,T,0.1\nCCC,b,T,0.2\n"
+    content = (lines + "CCN\rc\r ,0.3\n").encode()
+    path.write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    with pytest.raises(DataError, match="carriage returns inside its lines"):
+        import_file(path, settings=settings)

@@ -101,6 +101,21 @@ def _fields(line: str, separator: str) -> list[str]:
     return next(csv.reader([line], delimiter=separator), [])
 
 
+def _refuse_lone_returns(path: Path, gzipped: bool) -> None:
+    """Carriage returns inside lines make pandas' parser crash, or eat all memory."""
+    before = b""
+    with gzip.open(path, "rb") if gzipped else path.open("rb") as file:
+        while block := file.read(1 << 20):
+            text = before + block
+            # One at the very end may still be followed by its line feed.
+            before = b"\r" if text.endswith(b"\r") else b""
+            if text.count(b"\r") - len(before) > text.count(b"\r\n"):
+                raise DataError(
+                    f"The file {path.name} has carriage returns inside its lines: save it with "
+                    "Unix or Windows line ends."
+                )
+
+
 def read_delimited(path: Path) -> tuple[pd.DataFrame, Dialect]:
     """The whole table, its columns named as in the file (duplicates are kept as they are).
 
@@ -111,6 +126,7 @@ def read_delimited(path: Path) -> tuple[pd.DataFrame, Dialect]:
     """
     dialect = detect(path)
     try:
+        _refuse_lone_returns(path, dialect.gzipped)
         frame = pd.read_csv(
             path,
             sep=dialect.separator,
