@@ -240,8 +240,8 @@ def guess_organism(names: pd.Index, var: pd.DataFrame | None = None) -> str:
 
 
 def _unique(cells: AnnData, warnings: list[str]) -> None:
-    cells.obs_names = cells.obs_names.astype(str)
-    cells.var_names = cells.var_names.astype(str)
+    cells.obs_names = _on_one_line(cells.obs_names, "cell name", warnings)
+    cells.var_names = _on_one_line(cells.var_names, "gene name", warnings)
     for names, what, make in (
         (cells.var_names, "gene name", cells.var_names_make_unique),
         (cells.obs_names, "cell name", cells.obs_names_make_unique),
@@ -254,6 +254,19 @@ def _unique(cells: AnnData, warnings: list[str]) -> None:
                 f"{'was' if len(again) == 1 else 'were'} made unique with -1, -2 …: "
                 f"{listing([shown(name) for name in again])}."
             )
+
+
+def _on_one_line(names: pd.Index, what: str, warnings: list[str]) -> pd.Index:
+    """Names as text without control characters, which HDF5 cannot hold (NUL) or no page shows."""
+    text = [str(name) for name in names]
+    tame = [_CONTROL.sub(" ", name) for name in text]
+    changed = [old for old, new in zip(text, tame, strict=True) if old != new]
+    if changed:
+        warnings.append(
+            f"{count(len(changed), what)} held control characters, and each became a space: "
+            f"{listing([shown(name) for name in changed], 3)}."
+        )
+    return pd.Index(tame)
 
 
 def shown(name: object, most: int = 40) -> str:
@@ -311,7 +324,10 @@ def _tidy_obs(cells: AnnData, understood: list[str], warnings: list[str]) -> Non
                 text = frame[name].astype(object)
                 text = text.where(text.notna(), None)
                 text = text.map(lambda value: None if value is None else str(value))
-                frame[name] = pd.Categorical(text) if frame is cells.obs else text.fillna("")
+                if frame is cells.obs:
+                    frame[name] = pd.Categorical(text)
+                else:
+                    frame[name] = text.fillna("").map(lambda value: _CONTROL.sub(" ", value))
         _tidy_names(frame, warnings)
     cells.obs_names.name = cells.var_names.name = None
     if len(cells.obs.columns):

@@ -95,6 +95,17 @@ def test_repeated_names_are_made_unique_and_said() -> None:
     assert any("cell name" in warning for warning in found.warnings)
 
 
+def test_control_characters_in_names_become_spaces_and_are_said(tmp_path: object) -> None:
+    cells = make(genes=["INS", "G\0CG", "SST"])
+    cells.var["gene_ids"] = ["a\0b", "c", "d"]
+    cells.obs_names = ["a", "b\n"]
+    found = validate_cells(cells)
+    assert list(found.cells.var_names) == ["INS", "G CG", "SST"]
+    assert list(found.cells.var["gene_ids"]) == ["a b", "c", "d"]
+    assert "1 gene name held control characters, and each became a space: G CG." in found.warnings
+    found.cells.write_h5ad(f"{tmp_path}/x.h5ad")  # HDF5 holds no NUL
+
+
 IDS = ["ENSG00000254647", "ENSG00000115263.14", "ENSG00000157005"]
 
 

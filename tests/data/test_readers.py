@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 from scipy import io as scipy_io
@@ -276,6 +276,7 @@ def test_a_file_that_crashes_its_reader_is_said(tmp_path: Path, settings: Settin
     seed=st.integers(0, 2**32 - 1),
     name=st.sampled_from(["t.h5ad", "t.h5", "t.loom", "t.zip", "t.tar.gz"]),
 )
+@example(seed=318736336, name="t.h5")  # a NUL inside a gene's identifier
 def test_a_damaged_binary_file_is_read_or_refused_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, seed: int, name: str
 ) -> None:
