@@ -60,7 +60,8 @@ class Integrated:
         d)``; ``notes`` (list of sentences: what was
         chosen or left out on the way); ``recall`` (of an approximate neighbour search);
         ``support`` float32 ``(n,)`` (how much of a cell's surroundings was matched);
-        ``input_embedding`` float32 ``(n, d)`` (what a graph was made of).
+        ``input_embedding`` float32 ``(n, d)`` (what a graph was made of, or where cells were in
+        the method's own space before it moved them).
     """
 
     embedding: np.ndarray | None = None

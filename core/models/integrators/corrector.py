@@ -27,7 +27,7 @@ from core.models.integrators.base import (
     read_batches,
 )
 from core.models.integrators.gene_shift import gene_shift
-from core.models.integrators.latent import Space, fit_space
+from core.models.integrators.latent import LatentSpace, fit_space
 from core.models.integrators.mnn import MutualNeighbors, mutual_nearest_neighbors
 from core.models.integrators.pairs import (
     LEAST_WEIGHT,
@@ -49,6 +49,20 @@ class CorrectorParams(IntegratorParams):
 
     latent: Literal["pca", "autoencoder"] = Field(
         "pca", title="Latent space", description="Principal components, or a trained autoencoder."
+    )
+    cell_power: float = Field(
+        0.75,
+        ge=0,
+        le=1,
+        title="Even cells",
+        description="0: profiles keep their length, 1: all have one length (cosine).",
+    )
+    gene_power: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        title="Even genes",
+        description="0: genes keep their spread, 1: all have one standard deviation.",
     )
     k: int = Field(
         20, ge=1, le=500, title="Neighbours", description="Of the mutual nearest neighbours."
@@ -114,7 +128,7 @@ class CorrectorParams(IntegratorParams):
 
 @dataclass
 class _Fitted:
-    space: Space
+    space: LatentSpace
     network: ResidualCorrector
     batches: tuple[str, ...]
     genes: list[str]
@@ -142,7 +156,8 @@ class Corrector(Integrator):
         """Corrected latent coordinates and expression.
 
         ``extras``: ``mnn_pairs`` and ``mnn_weights`` (before correction), ``support`` float32
-        ``(n,)``, ``losses``, ``gene_shift``, ``recall``, ``notes``.
+        ``(n,)``, ``losses``, ``gene_shift``, ``recall``, ``notes``, ``input_embedding`` (the
+        latent coordinates before correction).
         """
         p = self.params
         batches = read_batches(cells, batch_key)
@@ -150,7 +165,14 @@ class Corrector(Integrator):
         total = p.rounds + 2
         on_progress(0, total, "Latent space")
         space, latent = fit_space(
-            values, p.latent, p.n_pcs, scale=p.scale, device=self.device, seed=seed
+            values,
+            p.latent,
+            p.n_pcs,
+            scale=p.scale,
+            cell_power=p.cell_power,
+            gene_power=p.gene_power,
+            device=self.device,
+            seed=seed,
         )
         fit = _Rounds(p, values, latent, batches, self.device, seed)
         for number in range(p.rounds):
@@ -160,14 +182,13 @@ class Corrector(Integrator):
         genes = [str(name) for name in cells.var_names]
         self._fitted = _Fitted(space, fit.network, batches.names, genes)
         embedding = apply(fit.network, latent, batches.codes, self.device)
-        corrected = values + (space.decode(embedding) - space.decode(latent))
+        corrected = space.moved(values, latent, embedding)
         on_progress(total, total, "Corrected expression")
         extras = fit.extras() | {
-            "gene_shift": gene_shift(values, corrected, batches, cells.var_names)
+            "gene_shift": gene_shift(values, corrected, batches, cells.var_names),
+            "input_embedding": latent,
         }
-        return Integrated(
-            embedding=embedding, corrected=corrected.astype(np.float32), extras=extras
-        )
+        return Integrated(embedding=embedding, corrected=corrected, extras=extras)
 
     def transform(self, cells: AnnData, batch_key: str) -> Integrated:
         """Correct new cells of known batches, with the genes of training in any order.
@@ -199,8 +220,9 @@ class Corrector(Integrator):
         values = log_expression(cells[:, fitted.genes])
         latent = fitted.space.encode(values)
         embedding = apply(fitted.network, latent, codes, self.device)
-        corrected = values + (fitted.space.decode(embedding) - fitted.space.decode(latent))
-        return Integrated(embedding=embedding, corrected=corrected.astype(np.float32))
+        return Integrated(
+            embedding=embedding, corrected=fitted.space.moved(values, latent, embedding)
+        )
 
 
 class _Rounds:

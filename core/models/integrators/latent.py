@@ -1,8 +1,15 @@
-"""The latent space in which the corrector works: principal components or an autoencoder."""
+"""The latent space in which the corrector works: principal components or an autoencoder.
+
+Before it, cells are brought towards one length and genes towards one spread
+(:class:`Evened`). A cell of few reads has a short log profile, and in principal components lies
+near the middle of all cells, between the types; the cosine does away with that (Haghverdi et al.
+2018, doi 10.1038/nbt.4091).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -76,17 +83,88 @@ class AutoencoderLatent:
         return np.concatenate(out)
 
 
+@dataclass(frozen=True)
+class Evened:
+    """Log expression with cells of like length and genes of like spread.
+
+    ``x / (|x| / typical)^cell_power / sd^gene_power``: 0 leaves the cells or genes as they are, 1
+    gives all cells one length (the cosine) or all genes one standard deviation.
+
+    Attributes
+    ----------
+    cell_power
+        0 … 1.
+    typical
+        Median length of the cells of training.
+    spread
+        float32 ``(n_genes,)``: what each gene is divided by.
+    """
+
+    cell_power: float
+    typical: float
+    spread: np.ndarray
+
+    @classmethod
+    def fit(cls, values: np.ndarray, cell_power: float, gene_power: float) -> Evened:
+        """Of the cells of training, log expression ``(n, n_genes)``."""
+        length = np.linalg.norm(values, axis=1)
+        some = length[length > 0]
+        evened = cls(cell_power, float(np.median(some)) if len(some) else 1.0, np.empty(0))
+        cells = values / evened.lengths(values)
+        square = np.einsum("ij,ij->j", cells, cells, dtype=np.float64) / len(cells)
+        variance = np.maximum(square - cells.mean(axis=0, dtype=np.float64) ** 2, 0.0)
+        spread = np.where(variance > 0, variance, 1.0) ** (gene_power / 2)
+        return cls(cell_power, evened.typical, spread.astype(np.float32))
+
+    def lengths(self, values: np.ndarray) -> np.ndarray:
+        """What each cell is divided by, float32 ``(n, 1)``; 1 for a cell of zeros."""
+        length = np.linalg.norm(values, axis=1, keepdims=True) / self.typical
+        return np.where(length > 0, length, 1.0).astype(np.float32) ** np.float32(self.cell_power)
+
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        """Evened ``(n, n_genes)``."""
+        evened = values / self.lengths(values)
+        evened /= self.spread
+        return evened
+
+    def undo(self, change: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """A change of evened expression as one of the log expression ``values``."""
+        return change * self.spread * self.lengths(values)
+
+
+@dataclass(frozen=True)
+class LatentSpace:
+    """A latent space of evened log expression ``(n, n_genes)``."""
+
+    evened: Evened
+    space: Space
+
+    def encode(self, values: np.ndarray) -> np.ndarray:
+        """Coordinates float32 ``(n, d)``."""
+        return self.space.encode(self.evened.apply(values))
+
+    def moved(self, values: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+        """Log expression of cells that went from ``before`` to ``after``, float32.
+
+        What the space does not hold of ``values`` stays as it was.
+        """
+        change = self.space.decode(after) - self.space.decode(before)
+        return (values + self.evened.undo(change, values)).astype(np.float32)
+
+
 def fit_space(
     values: np.ndarray,
     kind: str,
     d: int,
     *,
     scale: bool = False,
+    cell_power: float = 0.0,
+    gene_power: float = 0.0,
     epochs: int = 40,
     device: str = "cpu",
     seed: int = 0,
     on_progress: OnProgress = silent,
-) -> tuple[Space, np.ndarray]:
+) -> tuple[LatentSpace, np.ndarray]:
     """The space fitted on all cells, and their coordinates float32 ``(n, d)``.
 
     Parameters
@@ -99,12 +177,16 @@ def fit_space(
         Dimensions.
     scale
         Of :func:`principal_components`.
+    cell_power, gene_power
+        Of :class:`Evened`.
     epochs
         Passes over the cells that train the autoencoder.
     """
+    evened = Evened.fit(values, cell_power, gene_power)
+    values = evened.apply(values)
     if kind == "pca":
         space, scores = principal_components(values, d, scale=scale, seed=seed)
-        return PCALatent(space), scores
+        return LatentSpace(evened, PCALatent(space)), scores
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = Autoencoder(values.shape[1], d)
@@ -125,4 +207,4 @@ def fit_space(
             optimizer.step()
     network.eval()
     latent = AutoencoderLatent(network, device)
-    return latent, latent.encode(values)
+    return LatentSpace(evened, latent), latent.encode(values)

@@ -6,6 +6,7 @@ import pytest
 from core.errors import ConfigError, DataError, RunError
 from core.models.integrators.base import principal_components
 from core.models.integrators.corrector import Corrector, CorrectorParams
+from core.models.integrators.latent import Evened
 from core.models.integrators.pairs import coarse_to_fine
 from tests.models.integrators.small import between_batches, islands
 
@@ -39,21 +40,59 @@ def test_the_kernel_sharpens_over_half_of_the_rounds_and_ends_sharp() -> None:
 
 def test_equal_batches_stay_where_they_are() -> None:
     cells = islands(BOTH, shift=0.0)
-    before = principal_components(cells.X, 10)[1]
-    after = Corrector(PARAMS).fit_transform(cells, "batch", seed=0).embedding
+    result = Corrector(PARAMS).fit_transform(cells, "batch", seed=0)
+    before, after = result.extras["input_embedding"], result.embedding
     assert after is not None
     moved = np.linalg.norm(after - before, axis=1).mean()
     spread = np.linalg.norm(before - before.mean(axis=0), axis=1).mean()
     assert moved < 0.1 * spread
 
 
+def test_cells_and_genes_are_evened_and_a_change_is_undone() -> None:
+    values = np.array([[3.0, 4.0, 0.0], [6.0, 8.0, 0.0], [0.0, 0.0, 0.0], [0.0, 5.0, 0.0]])
+    whole = Evened.fit(values, cell_power=1.0, gene_power=1.0)
+    assert whole.typical == 5.0  # of the lengths 5, 10, 5; a cell of zeros has none
+    cosine = np.array([[3.0, 4.0], [3.0, 4.0], [0.0, 0.0], [0.0, 5.0]])
+    np.testing.assert_allclose(whole.spread, [*cosine.std(axis=0), 1.0], rtol=1e-6)
+    evened = whole.apply(values)
+    np.testing.assert_allclose(evened[:, :2], cosine / cosine.std(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(whole.undo(evened, values), values, atol=1e-6)
+    none = Evened.fit(values, cell_power=0.0, gene_power=0.0)
+    np.testing.assert_array_equal(none.apply(values), values)
+    half = Evened.fit(values, cell_power=0.5, gene_power=0.0).apply(values)
+    np.testing.assert_allclose(np.linalg.norm(half, axis=1), np.sqrt([25, 50, 0, 25]), rtol=1e-6)
+
+
+def test_a_cell_of_half_the_reads_lies_with_its_kind() -> None:
+    cells = islands(BOTH, shift=0.0)
+    cells.X = cells.X - cells.X.min() + 0.1  # no negative expression
+    shallow = cells.copy()
+    shallow.X[::2] *= 0.5
+    result = Corrector(PARAMS.model_copy(update={"cell_power": 1.0})).fit_transform(
+        shallow, "batch"
+    )
+    same = Corrector(PARAMS.model_copy(update={"cell_power": 1.0})).fit_transform(cells, "batch")
+    assert result.embedding is not None
+    assert result.corrected is not None
+    assert same.embedding is not None
+    # The cosine does not see the length but for the typical one, a factor for all cells.
+    ratio = np.linalg.norm(result.extras["input_embedding"]) / np.linalg.norm(
+        same.extras["input_embedding"]
+    )
+    np.testing.assert_allclose(
+        result.extras["input_embedding"] / ratio, same.extras["input_embedding"], atol=2e-3
+    )
+    change = result.corrected - shallow.X
+    assert np.abs(change[::2]).mean() < 0.6 * np.abs(change[1::2]).mean()
+
+
 def test_kinds_stay_apart_and_a_kind_of_one_batch_is_not_merged() -> None:
     cells = islands({"a": {"x": 80, "only": 40}, "b": {"x": 80, "other": 40}}, shift=3.0)
-    after = Corrector(PARAMS).fit_transform(cells, "batch", seed=0).embedding
+    result = Corrector(PARAMS).fit_transform(cells, "batch", seed=0)
+    before, after = result.extras["input_embedding"], result.embedding
     assert after is not None
     kind = cells.obs["kind"].to_numpy()
     centers = {k: after[kind == k].mean(axis=0) for k in np.unique(kind)}
-    before = principal_components(cells.X, 10)[1]
     was = {k: before[kind == k].mean(axis=0) for k in np.unique(kind)}
     for a, b in (("only", "other"), ("only", "x"), ("other", "x")):
         gap, old = (np.linalg.norm(c[a] - c[b]) for c in (centers, was))
@@ -62,8 +101,8 @@ def test_kinds_stay_apart_and_a_kind_of_one_batch_is_not_merged() -> None:
 
 def test_batches_without_a_common_kind_are_left_alone() -> None:
     cells = islands({"a": {"x": 90}, "b": {"y": 60, "z": 40}})
-    before = principal_components(cells.X, 10)[1]
     result = Corrector(PARAMS).fit_transform(cells, "batch", seed=0)
+    before = result.extras["input_embedding"]
     assert result.embedding is not None
     assert len(result.extras["mnn_pairs"]) == 0
     assert "nothing was merged" in " ".join(result.extras["notes"])

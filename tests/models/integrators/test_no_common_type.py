@@ -53,12 +53,13 @@ def test_no_common_type_is_not_merged(
         result = INTEGRATORS.get(name).value().fit_transform(cells, "donor", seed=0)
         assert result.embedding is not None
         found[name] = merged(result.embedding, codes)
+    found["corrector, before"] = merged(result.extras["input_embedding"], codes)
     across, gap = (dict(zip(found, column, strict=True)) for column in zip(*found.values()))  # noqa: B905
     print("\nneighbours of the other batch", across, "gap", gap)
-    assert across["corrector"] <= across["none"] + 0.001
+    assert across["corrector"] <= across["corrector, before"] + 0.001
     assert across["corrector"] <= across["harmony"] + 0.001
-    assert gap["corrector"] > 0.98 * gap["none"]
+    assert gap["corrector"] > 0.98 * gap["corrector, before"]
     # Harmony, which assumes that every cluster is shared, draws the two together.
-    assert gap["harmony"] < gap["corrector"]
+    assert gap["harmony"] / gap["none"] < gap["corrector"] / gap["corrector, before"]
     assert len(result.extras["mnn_pairs"]) == 0
     assert "nothing was merged" in result.extras["notes"][-1]
