@@ -5,6 +5,7 @@ Same cells, genes and neighbour search for every method, in one run:
     python -m benchmarks.integration                         # both sets, every method, five draws
     python -m benchmarks.integration --sets mouse --methods none harmony corrector:k=30 --draws 2
     python -m benchmarks.integration --quick                 # one draw, half of the resolutions
+    python -m benchmarks.integration --sets kang             # control and interferon: chose nothing
 
 The three criteria are (a) the best ARI over Leiden's resolutions, (b) the mean ARI over
 resolutions 0.1 to 0.3, (c) the batch and bio totals of scib-metrics. ``--cache FOLDER`` keeps the
@@ -35,6 +36,8 @@ from core.studies.integration.paired import paired_differences
 
 SETS = {"mouse": "baron_mouse.h5ad", "human": "baron_human_subset.h5ad"}
 BATCH, LABEL = "donor", "cell_type1"
+#: Blood with and without interferon (Kang 2018): took no part in any choice of ours.
+OTHER = {"kang": ("kang_pbmc_ifnb.h5ad", "group_id", "cluster_id", 1000)}
 CRITERIA = ("best_ari", "mean_ari", "total_batch", "total_bio")
 MORE = ("best_batch_ari", "best_nmi", "ilisi", "kbet", "bras", "pcr_comparison", "kmeans_ari")
 #: All others are our own, and are held against every one of these.
@@ -42,9 +45,19 @@ PEERS = ("none", "combat", "harmony", "scanorama", "bbknn", "scvi")
 
 
 def read(name: str) -> anndata.AnnData:
-    """One of the two sets."""
+    """One of the sets, its batches and cell types in the columns :data:`BATCH` and :data:`LABEL`."""
     shared = Path(os.environ.get("PERTURBSCOPE_SHARED", PROJECT_ROOT.parent / "shared"))
-    return anndata.read_h5ad(shared / "data" / SETS[name])
+    if name in SETS:
+        return anndata.read_h5ad(shared / "data" / SETS[name])
+    file, batch, label, _ = OTHER[name]
+    cells = anndata.read_h5ad(shared / "data" / file)
+    cells.obs = cells.obs.rename(columns={batch: BATCH, label: LABEL})
+    return cells
+
+
+def preparation(name: str) -> PreparationConfig:
+    """As many genes as the set allows to choose."""
+    return PreparationConfig(n_hvg=OTHER[name][3]) if name in OTHER else PreparationConfig()
 
 
 def run(
@@ -62,7 +75,7 @@ def run(
             if values is None:
                 if prepared is None:
                     part = cells[draw_rows(cells.n_obs, 0.9, draw)].copy()
-                    prepared = prepare(part, PreparationConfig(), BATCH, LABEL, seed=draw)
+                    prepared = prepare(part, preparation(name), BATCH, LABEL, seed=draw)
                 try:
                     judged = judge(prepared, method, BATCH, resolutions, seed=draw)
                 except PerturbScopeError as error:
@@ -145,7 +158,7 @@ def _methods(words: list[str]) -> dict[str, MethodConfig]:
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
+    parser.add_argument("--sets", nargs="+", choices=[*SETS, *OTHER], default=list(SETS))
     parser.add_argument("--methods", nargs="+", default=[], metavar="NAME[:KEY=VALUE,…]")
     parser.add_argument("--subjects", nargs="+", default=[], help="methods held against all others")
     parser.add_argument("--draws", type=int, default=5)

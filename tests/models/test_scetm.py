@@ -53,6 +53,25 @@ def test_the_divergence_is_that_of_two_normals() -> None:
     assert float(loss) == pytest.approx(float(nll) + 0.25 * expected, rel=1e-5)
 
 
+def test_a_narrow_posterior_adds_next_to_no_noise_at_the_start() -> None:
+    torch.manual_seed(0)
+    shares = torch.softmax(torch.randn(50, 30), dim=1)
+    batch = torch.zeros(50, dtype=torch.int64)
+    spread = {}
+    for start in (None, -8.0):
+        model = EmbeddedTopicModel(
+            30, 1, n_topics=4, n_embedding=8, dropout=0.0, log_variance=start
+        )
+        log_variance = model.encode(shares)[1]
+        losses = [
+            float(model.negative_elbo(shares, shares, batch, 0.0)[0].detach()) for _ in range(20)
+        ]
+        spread[start] = float(np.std(losses))
+        if start is not None:
+            assert float(log_variance.detach().mean()) == pytest.approx(start, abs=0.3)
+    assert spread[-8.0] < 0.1 * spread[None]
+
+
 def test_the_start_is_the_batches_mean_profile() -> None:
     counts, batch, _ = planted()
     shares = fitting.shares_of(counts)

@@ -43,6 +43,9 @@ class TopicOptions:
         The encoder sees ``log1p(10⁴ · share)`` instead of the share itself.
     weight_decay
         Decoupled (AdamW), of all weights: a few thousand cells are soon learned by heart.
+    log_variance
+        Of the posterior of δ before training; None: near 0. From there, a network without much of a KL divergence
+        first spends epochs on learning not to add noise.
     """
 
     n_topics: int = 50
@@ -63,6 +66,7 @@ class TopicOptions:
     log_input: bool = True
     anneal: bool = True
     weight_decay: float = 0.0
+    log_variance: float | None = None
 
 
 @dataclass
@@ -124,6 +128,7 @@ class TopicModel:
                 n_hidden=options.n_hidden,
                 n_layers=options.n_layers,
                 dropout=options.dropout,
+                log_variance=options.log_variance,
                 pathways=None if pathways is None else torch.as_tensor(pathways).float(),
             )
             if options.warm_start:

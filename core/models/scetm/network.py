@@ -22,6 +22,8 @@ class EmbeddedTopicModel(nn.Module):
         Sizes; ``n_embedding`` is the length of a gene's embedding.
     n_hidden, n_layers, dropout
         Of the encoder: each layer is linear, ReLU, batch norm, dropout.
+    log_variance
+        Of the posterior of δ before training, all but the same for every cell; None: near 0.
     pathways
         Fixed rows of ρ, float ``(n_pathways, n_genes)`` (gene-set membership), or None. They are
         not trained; ``n_embedding`` more rows are.
@@ -37,6 +39,7 @@ class EmbeddedTopicModel(nn.Module):
         n_hidden: int = 128,
         n_layers: int = 2,
         dropout: float = 0.1,
+        log_variance: float | None = None,
         pathways: torch.Tensor | None = None,
     ) -> None:
         super().__init__()
@@ -49,6 +52,10 @@ class EmbeddedTopicModel(nn.Module):
         self.encoder = nn.Sequential(*layers)
         self.mu = nn.Linear(width, n_topics)
         self.log_variance = nn.Linear(width, n_topics)
+        if log_variance is not None:
+            with torch.no_grad():
+                self.log_variance.weight *= 0.1
+                self.log_variance.bias.fill_(log_variance)
         n_fixed = 0 if pathways is None else len(pathways)
         scale = (n_fixed + n_embedding) ** -0.5
         self.alpha = nn.Parameter(torch.randn(n_topics, n_fixed + n_embedding) * scale)
