@@ -1,9 +1,9 @@
 """The latent space in which the corrector works: principal components or an autoencoder.
 
 Before it, cells are brought towards one length and genes towards one spread
-(:class:`Evened`). A cell of few reads has a short log profile, and in principal components lies
-near the middle of all cells, between the types; the cosine does away with that (Haghverdi et al.
-2018, doi 10.1038/nbt.4091).
+(:class:`Evened`). A cell of few reads has a short log profile, so that its place in principal
+components depends on its depth; the cosine does away with that (Haghverdi et al. 2018,
+doi 10.1038/nbt.4091).
 """
 
 from __future__ import annotations

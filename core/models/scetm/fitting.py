@@ -44,8 +44,8 @@ class TopicOptions:
     weight_decay
         Decoupled (AdamW), of all weights: a few thousand cells are soon learned by heart.
     log_variance
-        Of the posterior of δ before training; None: near 0. From there, a network without much of a KL divergence
-        first spends epochs on learning not to add noise.
+        Of the posterior of δ before training; None: near 0. From there, a network without much of
+        a KL divergence first spends epochs on learning not to add noise.
     """
 
     n_topics: int = 50
